@@ -1,0 +1,50 @@
+# Two commands are enough on a fresh machine with Python >= 3.11, venv and make:
+#   make verify     the environment, then the verdict table on real digit images
+#   make test       the environment, then the whole test suite
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OPTIONS ?=
+EXTRAS ?= train,report,dev
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= auto
+
+.PHONY: verify test check mutations format constraints environment clean
+.DEFAULT_GOAL := verify
+
+environment: $(STAMP)
+
+# The stamp is written last: an install that was killed is repeated, not trusted.
+$(STAMP): pyproject.toml constraints.txt Makefile
+	rm -f $(STAMP)
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	touch $(STAMP)
+
+verify: $(STAMP)
+	$(BIN)/closedflow verify
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+# Static checks only: format, lint, types, import layers.
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Replants every mistake of tests/mutations.toml, one at a time; each must make its tests fail.
+mutations: $(STAMP)
+	$(BIN)/python tests/replant.py
+
+# Writes the versions that are installed now; local build tags (torch's +cpu) are dropped.
+constraints: $(STAMP)
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > constraints.txt
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

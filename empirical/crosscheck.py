@@ -1,0 +1,151 @@
+"""Trained weights against predicted ones, inside a budget that is computed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from empirical.device import DTYPES
+from empirical.train import Training, companion, train_problem
+from numerics.arrays import Float, check_shape, check_times, real_array
+from numerics.budget import Budget, unit_roundoff
+from numerics.predictor import Predictor
+from theory.component import one_of
+from theory.errors import SettingError
+
+SENSITIVITY = 0.01  # a budget above this share of the weights could not see a planted error of 1 %
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """Trained against predicted.
+
+    Attributes:
+        steps: The step counts compared.
+        distances: ‖trained − predicted‖ at each, Frobenius norm of weight and bias.
+        budgets: What rounding (and for a flow its discretisation) explains at each.
+        size: ‖predicted‖ at each, at least ‖start‖.
+        reason: Why nothing could be said, or an empty string.
+    """
+
+    steps: Float
+    distances: Float
+    budgets: Float
+    size: Float
+    reason: str = ""
+
+    @property
+    def ratios(self) -> Float:
+        """Distance ÷ budget at each step; 0 where both are 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.distances == 0, 0.0, self.distances / self.budgets)
+
+    @property
+    def ratio(self) -> float:
+        """The largest ratio."""
+        return float(np.nan_to_num(self.ratios, nan=np.inf).max())
+
+    @property
+    def worst(self) -> int:
+        """The step count where the ratio is largest."""
+        return int(self.steps[int(np.argmax(np.nan_to_num(self.ratios, nan=np.inf)))])
+
+    @property
+    def budget(self) -> float:
+        """The budget at the worst step."""
+        return float(self.budgets[int(np.argmax(np.nan_to_num(self.ratios, nan=np.inf)))])
+
+    @property
+    def verdict(self) -> str:
+        """``agrees``, ``disagrees``, or ``not run`` with its reason."""
+        if self.ratio > 1:
+            return "disagrees"
+        return "not run" if self.reason else "agrees"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every distance is inside its budget and the budget is telling."""
+        return self.verdict == "agrees"
+
+    def __str__(self) -> str:
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.verdict}{reason}: distance ÷ budget at most {self.ratio:.3g}, at step {self.worst}, budget {self.budget:.3g}"
+
+
+def crosscheck(
+    predictor: Predictor,
+    steps: Any,
+    weights: Any,
+    biases: Any = None,
+    *,
+    dtype: str = "float64",
+    learning_rate: float | None = None,
+) -> CrossCheck:
+    r"""Compares weights of anybody's training loop with the closed form of the same optimiser.
+
+    A descent is compared with its own discrete closed form, to rounding. A flow is compared at time ``steps·learning_rate``,
+    inside rounding plus the bound on the distance between the companion descent and the flow.
+
+    Args:
+        predictor: The prediction, made with the loop's setting, data and start.
+        steps: The step counts at which the weights were taken, (K,).
+        weights: Torch's weight at each, (K, \*weight shape).
+        biases: Torch's bias at each, (K, channels), for a layer with bias.
+        dtype: The arithmetic of the loop: "float64" or "float32".
+        learning_rate: The loop's learning rate, for a flow only.
+
+    Raises:
+        SettingError: If shapes do not fit, or a weight is not finite.
+    """
+    one_of("dtype", dtype, DTYPES)
+    problem, setting = predictor.problem, predictor.setting
+    steps = check_times(steps, discrete=True, allow_infinity=False)
+    optimizer = companion(setting.optimizer, learning_rate)
+    shapes = problem.to_torch(problem.start)
+    weights = real_array("weights", weights)
+    check_shape("weights", weights, (len(steps), *shapes[0].shape), f"{len(steps)} step counts")
+    if (biases is None) != (shapes[1] is None):
+        have = "left out" if shapes[1] is None else "given"
+        message = f"biases must be {have} for {setting.layer}, but they are {'None' if biases is None else 'given'}. Mend that."
+        raise SettingError(message)
+    if biases is not None and shapes[1] is not None:
+        biases = real_array("biases", biases)
+        check_shape("biases", biases, (len(steps), *shapes[1].shape), f"{len(steps)} step counts")
+    predicted = predictor.theta(steps if learning_rate is None else steps * learning_rate)
+    trained = problem.to_blocks(weights, biases)
+    bounds = Budget(predictor)
+    unit, reason, budgets = unit_roundoff(dtype), "", []
+    for step in steps:
+        gap = bounds.gap(learning_rate or 0.0, int(step))
+        reason = reason if gap is not None else f"no discretisation bound is derived for {setting.optimizer}"
+        time = float(step) if learning_rate is None else float(step) * learning_rate
+        budgets.append((gap or 0.0) + bounds.rounding(float(step), unit, optimizer) + bounds.evaluation(time))
+    size = np.maximum(np.linalg.norm(predicted.reshape(len(steps), -1), axis=1), bounds.sizes["start"])
+    distances = np.linalg.norm((trained - predicted).reshape(len(steps), -1), axis=1)
+    if not reason and (np.array(budgets) > SENSITIVITY * size).any():
+        reason = "the budget is above 1 % of the weights and could not see a planted error of 1 %"
+    return CrossCheck(steps, distances, np.array(budgets), size, reason)
+
+
+def check_training(predictor: Predictor, run: Training, learning_rate: float | None = None) -> CrossCheck:
+    """Compares a :class:`~empirical.train.Training` of the same problem with its prediction."""
+    return crosscheck(predictor, run.steps, run.weights, run.biases, dtype=run.dtype, learning_rate=learning_rate)
+
+
+def train_and_check(
+    predictor: Predictor,
+    steps: int,
+    *,
+    learning_rate: float | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+) -> CrossCheck:
+    """Trains the predictor's own problem and compares: a descent once, a flow at η and at η/2 for the same time."""
+    runs = (
+        [(learning_rate, steps)] if learning_rate is None else [(learning_rate, steps), (learning_rate / 2, 2 * steps)]
+    )
+    checks = []
+    for rate, count in runs:
+        run = train_problem(predictor.problem, count, learning_rate=rate, device=device, dtype=dtype)
+        checks.append(check_training(predictor, run, rate))
+    return max(checks, key=lambda check: (check.verdict == "disagrees", bool(check.reason), check.ratio))

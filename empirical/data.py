@@ -1,0 +1,161 @@
+"""Images from files, and the digits that come with scikit-learn. Nothing is ever downloaded."""
+
+import gzip
+import io
+import math
+import struct
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.errors import DataError
+
+IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as (N, C, *spatial) float64, and what was done to them.
+
+    Attributes:
+        values: The images.
+        source: Where they come from and what was done, for the header of a table.
+    """
+
+    values: NDArray[np.float64]
+    source: str
+
+    @property
+    def flat(self) -> NDArray[np.float64]:
+        """The images as rows, (N, features)."""
+        return self.values.reshape(len(self.values), -1)
+
+    def take(self, examples: Sequence[int]) -> "Images":
+        """The chosen examples.
+
+        Raises:
+            DataError: If an index is out of range, or none is chosen.
+        """
+        wrong = [index for index in examples if not 0 <= index < len(self.values)]
+        if wrong or not examples:
+            message = f"examples must be indices from 0 to {len(self.values) - 1}, at least one, but they are {list(examples)}. Choose others."
+            raise DataError(message)
+        shown = ",".join(map(str, examples)) if len(examples) < 8 else f"{len(examples)} of them"
+        return Images(self.values[list(examples)], f"{self.source}, example {shown}")
+
+
+def digits() -> Images:
+    """The 1797 handwritten digits of scikit-learn, 8×8, in [0, 1].
+
+    Example:
+        >>> digits().values.shape
+        (1797, 1, 8, 8)
+    """
+    from sklearn.datasets import load_digits
+
+    return Images(load_digits().images[:, None] / 16.0, "scikit-learn digits, 1×8×8, divided by 16")
+
+
+def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequence[int] | None = None) -> Images:
+    """Images from a .npy, .npz or IDX file, or a .gz of it.
+
+    Integers of 8 or 16 bits are divided by the maximum of their type; wider integers and floats are taken as they are.
+
+    Args:
+        path: The file.
+        key: The array's name in an .npz; the only array, or X, x or images, if None.
+        image_shape: (C, *spatial) of one image; inferred for (N, H, W), (N, C, H, W) and square (N, H·W).
+
+    Raises:
+        DataError: If the file is missing, truncated or of an unknown kind, or its array holds no images.
+    """
+    array, name = read_array(path, key=key)
+    where = f"{Path(path).name}{name}"
+    if array.dtype.kind not in "fiub" or array.ndim < 2 or array.size == 0:
+        message = f"data must be real images (N, …), at least one, but {where} is {array.dtype} of shape {array.shape}. Choose another array."
+        raise DataError(message)
+    shape = _image_shape(array, image_shape, where)
+    values = array.astype(np.float64).reshape(len(array), *shape)
+    done = "as they are"
+    if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
+        values /= np.iinfo(array.dtype).max
+        done = f"divided by {np.iinfo(array.dtype).max}"
+    if not np.isfinite(values).all():
+        message = f"data must be finite, but {where} holds NaN or infinite pixels. Replace or drop those images."
+        raise DataError(message)
+    return Images(values, f"{where}, {'×'.join(map(str, shape))}, {done}")
+
+
+def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any], str]:
+    """The array in a .npy, .npz or IDX file (or a .gz of it), and how to name it.
+
+    Raises:
+        DataError: If the file cannot be read, is truncated, or is of an unknown kind.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+        if raw[:6] == b"\x93NUMPY":
+            return _parse_npy(raw), ""
+        if raw[:2] == b"PK":
+            return _parse_npz(path, raw, key)
+        if raw[:2] == b"\0\0" and len(raw) > 4 and raw[2] in IDX_TYPES:
+            return _parse_idx(raw), ""
+    except OSError as error:
+        message = f"data must be a readable file, but {path} is not: {error.strerror or error}. Check the path."
+        raise DataError(message) from None
+    except (ValueError, EOFError, struct.error, zipfile.BadZipFile) as error:
+        message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
+        raise DataError(message) from None
+    message = f"data must be a .npy, .npz or IDX file or a .gz of it, but {path} starts with {raw[:4]!r}. Convert it."
+    raise DataError(message)
+
+
+def _parse_npy(raw: bytes) -> NDArray[Any]:
+    return np.load(io.BytesIO(raw), allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _parse_npz(path: Path, raw: bytes, key: str | None) -> tuple[NDArray[Any], str]:
+    with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+        names = list(archive.files)
+        usual = [name for name in ("X", "x", "images", "inputs") if name in names]
+        chosen = key or (names[0] if len(names) == 1 else usual[0] if usual else None)
+        if chosen not in names:
+            what = f"it is {key!r}" if key else "none was given"
+            message = f"key must be one of the arrays of {path.name}, {', '.join(names)}, but {what}. Pass --key {names[0] if names else '…'}."
+            raise DataError(message)
+        return archive[chosen], f"[{chosen}]"
+
+
+def _parse_idx(raw: bytes) -> NDArray[Any]:
+    dimensions = raw[3]
+    shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
+    dtype = np.dtype(IDX_TYPES[raw[2]])
+    body = raw[4 + 4 * dimensions :]
+    if len(body) != math.prod(shape) * dtype.itemsize:
+        message = f"its header promises {math.prod(shape) * dtype.itemsize} bytes and {len(body)} follow"
+        raise ValueError(message)
+    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _image_shape(array: NDArray[Any], given: Sequence[int] | None, where: str) -> tuple[int, ...]:
+    size = math.prod(array.shape[1:])
+    if given is not None:
+        if math.prod(given) != size or len(given) < 2:
+            message = f"image_shape must be channels and sizes with product {size} for {where}, but it is {tuple(given)}. Pass another."
+            raise DataError(message)
+        return tuple(given)
+    if array.ndim == 2:
+        side = math.isqrt(size)
+        if side * side != size:
+            message = f"image_shape must be given for {where}, because {size} pixels are no square. Pass, say, --image-shape 1,{size}."
+            raise DataError(message)
+        return (1, side, side)
+    return tuple(array.shape[1:]) if array.ndim > 3 else (1, *array.shape[1:])

@@ -1,0 +1,67 @@
+"""Where training runs, and in which arithmetic."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from theory.component import Named, one_of
+from theory.errors import SettingError
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("float64", "float32")
+
+
+def import_torch() -> Any:
+    """The torch module.
+
+    Raises:
+        SettingError: If torch is not installed.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        message = "torch must be installed to train networks, but it is not. Run: pip install 'closedflow[train]'."
+        raise SettingError(message) from None
+    return torch
+
+
+def resolve(device: str) -> str:
+    """The device that a name means here: "auto" is cuda where there is one.
+
+    Raises:
+        SettingError: If the name is unknown, or cuda is asked for and absent.
+    """
+    one_of("device", device, DEVICES)
+    available = import_torch().cuda.is_available()
+    if device == "cuda" and not available:
+        message = "device must be one that torch finds here, but 'cuda' is not. Use device='cpu' or 'auto'."
+        raise SettingError(message)
+    return ("cuda" if available else "cpu") if device == "auto" else device
+
+
+def describe(device: str) -> str:
+    """A device in words: its name and how many threads or which card."""
+    torch = import_torch()
+    if device == "cuda":
+        return f"cuda ({torch.cuda.get_device_name()})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def construct(named: Named, **more: Any) -> Any:
+    """Builds what a :class:`~theory.component.Named` names."""
+    module, _, name = named.path.rpartition(".")
+    return getattr(importlib.import_module(module), name)(**named.arguments, **more)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """TF32 off and deterministic algorithms in cuDNN, restored afterwards: float32 then has the unit roundoff of its budget."""
+    torch = import_torch()
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

@@ -1,0 +1,176 @@
+"""Training for real: torch's own module, torch's own optimiser, autograd, one step at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.device import DTYPES, construct, full_precision, import_torch, resolve
+from numerics.arrays import check_times
+from numerics.problem import Problem, assemble
+from theory.component import check_number, one_of
+from theory.errors import SettingError
+from theory.optimizers import Flow, Optimizer
+from theory.setting import Setting
+
+CHECK_EVERY = 64  # steps between looks for a divergence
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained network's trajectory.
+
+    Attributes:
+        steps: The recorded step counts, ascending.
+        weights: Torch's weight at each, (K, *weight shape), in the dtype of the training.
+        biases: Torch's bias at each, (K, channels), or None.
+        losses: The data term of the loss at each, (K,).
+        diverged: Whether training stopped because a weight was no longer finite; what was recorded before is kept.
+        optimizer: The optimiser that ran: for a flow, its companion.
+        device: "cpu" or "cuda".
+        dtype: "float64" or "float32".
+    """
+
+    steps: NDArray[np.int64]
+    weights: NDArray[Any]
+    biases: NDArray[Any] | None
+    losses: NDArray[Any]
+    diverged: bool
+    optimizer: Optimizer
+    device: str
+    dtype: str
+
+    @property
+    def final(self) -> NDArray[Any]:
+        """The last recorded weight."""
+        return self.weights[-1]  # type: ignore[no-any-return]
+
+
+def train(
+    setting: Setting,
+    inputs: Any,
+    targets: Any = None,
+    initial_weight: Any = None,
+    initial_bias: Any = None,
+    *,
+    seed: int = 0,
+    steps: int = 1000,
+    record: Sequence[int] | None = None,
+    learning_rate: float | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    progress: Callable[[int], None] | None = None,
+) -> Training:
+    r"""Trains the setting's torch module with its torch optimiser, full batch.
+
+    Args:
+        setting: The setting; a flow is trained by its companion descent at ``learning_rate``.
+        inputs: (N, features) or (N, C, \*spatial).
+        targets: With ``Given()`` only.
+        initial_weight: Torch's weight; drawn from ``setting.start`` with ``seed`` if None, the same as a Predictor's.
+        initial_bias: Torch's bias.
+        seed: Seed of the draw.
+        steps: How many steps to take.
+        record: Step counts to record; None records eleven, evenly spaced.
+        learning_rate: For flows only.
+        device: "auto", "cpu" or "cuda".
+        dtype: "float64" or "float32" (TF32 is off).
+        progress: Called with the number of steps done, now and then.
+
+    Raises:
+        SettingError: If an argument does not fit, or torch or the device is missing.
+    """
+    problem = assemble(setting, inputs, targets, initial_weight, initial_bias, seed)
+    return train_problem(
+        problem, steps, record=record, learning_rate=learning_rate, device=device, dtype=dtype, progress=progress
+    )
+
+
+def train_problem(
+    problem: Problem,
+    steps: int,
+    *,
+    record: Sequence[int] | None = None,
+    learning_rate: float | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    progress: Callable[[int], None] | None = None,
+) -> Training:
+    """Trains an assembled problem; see :func:`train`."""
+    torch = import_torch()
+    one_of("dtype", dtype, DTYPES)
+    (total,) = check_times(steps, discrete=True, allow_infinity=False).astype(int)
+    marks = np.unique(np.linspace(0, total, 11).astype(int) if record is None else _marks(record, total))
+    optimizer = companion(problem.setting.optimizer, learning_rate)
+    device = resolve(device)
+    kind = {"device": device, "dtype": getattr(torch, dtype)}
+    module, parameters = _module(problem, kind)
+    x, y = torch.tensor(problem.inputs, **kind), torch.tensor(problem.targets, **kind)
+    algorithm = construct(optimizer.torch_optimizer(), params=parameters, weight_decay=problem.setting.weight_decay)
+    half_sum = problem.setting.loss == "half_sum"
+    recorded: list[list[Any]] = []
+    diverged = False
+    with full_precision():
+        for step in range(total + 1):
+            algorithm.zero_grad()
+            output = module(x)
+            loss = 0.5 * ((output - y) ** 2).sum() if half_sum else torch.nn.functional.mse_loss(output, y)
+            due = step in marks
+            if due or step % CHECK_EVERY == 0:
+                diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in parameters)
+                if progress:
+                    progress(step)
+            if diverged:
+                break
+            if due:
+                recorded.append(
+                    [step, loss.detach().cpu().numpy(), *(p.detach().cpu().numpy().copy() for p in parameters)]
+                )
+            if step < total:
+                loss.backward()
+                algorithm.step()
+    columns = [np.array(column) for column in zip(*recorded, strict=True)]
+    biases = columns[3] if len(columns) > 3 else None
+    return Training(columns[0], columns[2], biases, columns[1], diverged, optimizer, device, dtype)
+
+
+def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:
+    """The optimiser that training runs: a descent itself, a flow's companion.
+
+    Raises:
+        SettingError: If a flow comes without a learning rate, or a descent with one.
+    """
+    if isinstance(optimizer, Flow):
+        if learning_rate is None:
+            message = f"learning_rate must be given to train {optimizer}, a flow, but it is None. Pass learning_rate=0.1/s_max, say."
+            raise SettingError(message)
+        check_number("learning_rate", learning_rate, above=0)
+        return optimizer.companion(float(learning_rate))
+    if learning_rate is not None:
+        message = (
+            f"learning_rate must be left out for {optimizer}, which has its own, but it is {learning_rate}. Drop it."
+        )
+        raise SettingError(message)
+    return optimizer
+
+
+def _marks(record: Sequence[int], total: int) -> NDArray[np.int64]:
+    marks = check_times(record, discrete=True, allow_infinity=False).astype(int)
+    if marks.size == 0 or marks.max() > total:
+        message = f"record must be step counts up to steps={total}, at least one, but it is {list(record)}. Raise steps or drop them."
+        raise SettingError(message)
+    return marks
+
+
+def _module(problem: Problem, kind: dict[str, Any]) -> tuple[Any, list[Any]]:
+    torch = import_torch()
+    channels = problem.targets.shape[1]
+    module = construct(problem.setting.layer.torch_module(problem.input_shape, channels)).to(**kind)
+    weight, bias = problem.to_torch(problem.start)
+    parameters = [module.weight] if bias is None else [module.weight, module.bias]
+    with torch.no_grad():
+        for parameter, value in zip(parameters, (weight, bias), strict=False):
+            parameter.copy_(torch.tensor(value))
+    return module, parameters

@@ -1,0 +1,210 @@
+r"""Every tolerance of the project, computed.
+
+All bounds are on the Frobenius norm of an error of the block weights. An error made on the way is carried on by the same
+linear rule that carries the weights, so its effect is the rule's response, mode by mode: ``Gains`` sums that response.
+Rounding enters in three ways (unit roundoff u, :math:`\gamma_n = nu/(1 - nu)` for an inner product of length n):
+
+- in the residual :math:`W\Phi - Y`: at most :math:`\gamma_{d+3}(\|W\|\|\Phi\| + \|Y\|)`; multiplied by :math:`c\Phi^\top`
+  it stays in the range of Φ, where it decays with its mode;
+- in the product with :math:`\Phi^\top`: at most :math:`\gamma_{M+5}\,c\|R\|\|\Phi\|`, in any direction, but as small as
+  the residual is by then;
+- in the update of the state: at most :math:`3u` of its size.
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 3.5, applied step by step.
+The solver's bound on its local error (``Integration.local_error``) is taken at its word.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.linalg import expm
+
+from numerics.arrays import Float, quiet
+from numerics.integrate import Integration
+from numerics.predictor import Predictor
+from theory.optimizers import Flow, Optimizer
+from theory.scalar import transition
+
+UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
+EXACT_STEPS = 256  # powers summed one by one before the bound goes on by doubling
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Bounds on the response of each mode's state up to a time.
+
+    Attributes:
+        total: (r, m, m), the sum over steps (integral over time) of the modulus of each entry of the propagator.
+        peak: (r, m, m), the largest modulus of each entry.
+        gradient: (r, m), the modulus with which a unit error of the gradient enters the state.
+    """
+
+    total: Float
+    peak: Float
+    gradient: Float
+
+
+def gains(optimizer: Optimizer, rates: Float, time: float) -> Gains:
+    r"""Sums :math:`|A^j|` over the steps j < time, or integrates :math:`|e^{A\tau}|` over τ < time, for each rate.
+
+    The first steps are summed one by one; then :math:`\sum_{j<2n}|A^j| \le (1 + |A^n|)\sum_{j<n}|A^j|`.
+
+    Example:
+        >>> from theory.optimizers import GradientDescent       # 1 + 1/2 + 1/4
+        >>> gains(GradientDescent(0.5), np.array([1.0]), 3).total.item()
+        1.75
+    """
+    rows, pushed = transition(optimizer, rates)
+    shape = np.shape(rates)
+    matrix = np.moveaxis(np.array([[np.broadcast_to(entry, shape) for entry in row] for row in rows]), -1, 0)
+    gradient = np.abs(np.array([np.broadcast_to(entry, shape) for entry in pushed]).T)
+    if optimizer.discrete:
+        total, peak, _ = _summed(matrix, round(time))
+        return Gains(total, peak, gradient)
+    # A short step of the flow: |e^{Aτ}| ≤ e^{|A|h} for τ ≤ h; the rest is powers of the propagator over h.
+    speed = float(np.abs(matrix).sum(axis=-1).max(initial=0.0))
+    count = max(1, math.ceil(128 * speed * time))
+    step = time / count
+    cover = expm(np.abs(matrix) * step)
+    total, peak, _ = _summed(expm(matrix * step), count)
+    return Gains(step * total @ cover, peak @ cover, gradient)
+
+
+def _summed(matrix: Float, count: int) -> tuple[Float, Float, Float]:
+    """The sum and the peak of |A^j| over j < count, and A^count."""
+    identity = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape)
+    if count <= EXACT_STEPS:
+        total, peak, power = np.zeros_like(matrix), np.abs(identity), identity
+        for _ in range(count):
+            total, peak, power = total + np.abs(power), np.maximum(peak, np.abs(power)), matrix @ power
+        return total, peak, power
+    half, half_peak, half_power = _summed(matrix, count // 2)
+    total, peak = half + np.abs(half_power) @ half, np.maximum(half_peak, np.abs(half_power) @ half_peak)
+    power = half_power @ half_power
+    if count % 2:
+        total, peak, power = total + np.abs(power), np.maximum(peak, np.abs(power)), matrix @ power
+    return total, peak, power
+
+
+class Budget:
+    """The bounds of one prediction; each method answers for one kind of error.
+
+    Args:
+        predictor: The closed form whose modes and sizes the bounds are made of.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.problem = predictor.problem
+        # The null space is one more mode, of rate μ; it has no residual to learn.
+        decay = predictor.setting.weight_decay
+        self.rates: Float = np.append(predictor.rates.ravel(), decay)
+        self.sigma: Float = np.append(predictor.spectrum.values.ravel(), 0.0)
+        self.sizes = {
+            "features": float(np.linalg.norm(self.problem.features)),
+            "targets": float(np.linalg.norm(self.problem.columns)),
+            "start": float(np.linalg.norm(self.problem.start)),
+        }
+
+    @cached_property
+    def travel(self) -> Float:
+        """How far each mode moves until the end of time, ‖(W0 − W∞)u‖, the null space last; (r + 1,)."""
+        final = self._final
+        modes = np.linalg.norm((self.problem.start - final) @ self.predictor.spectrum.left, axis=1).ravel()
+        start_modes = self.problem.start @ self.predictor.spectrum.left @ self.predictor.spectrum.left.swapaxes(-1, -2)
+        still = float(np.linalg.norm(self.problem.start - start_modes)) if self.rates[-1] > 0 else 0.0
+        moving = np.where(self.rates[:-1] > 0, modes, 0.0)
+        return np.append(moving, still)
+
+    @cached_property
+    def _final(self) -> Float:
+        """Where the weights would end if every mode of positive rate converged."""
+        p = self.predictor
+        with quiet():
+            gain = np.where(p.rates > 0, self.problem.scale * p.spectrum.values / np.where(p.rates > 0, p.rates, 1), 0)
+        learned = np.where(p.rates > 0, gain, 0)[:, None, :] * p._target_modes
+        kept = np.where(p.rates > 0, 0.0, 1.0)[:, None, :] * p._start_modes
+        inside = (learned + kept) @ p.spectrum.left.swapaxes(-1, -2)
+        if p.setting.weight_decay > 0:
+            return inside
+        return inside + self.problem.start - p._start_modes @ p.spectrum.left.swapaxes(-1, -2)
+
+    def _propagated(self, optimizer: Optimizer, time: float, forward: float, product: float, state: float) -> float:
+        """The effect up to a time of relative errors in the residual, in the product with Φᵀ, and in the state."""
+        g = gains(optimizer, self.rates, time)
+        c, decay = self.problem.scale, self.predictor.setting.weight_decay
+        into_weight = (g.total @ g.gradient[..., None])[:, 0, 0]  # a gradient error at every step, (r + 1,)
+        once = float((g.peak @ g.gradient[..., None])[:, 0, 0].max())  # one gradient error, at its worst
+        moved = float(np.linalg.norm(self.travel))
+        weight = self.sizes["start"] + (1 + float(g.peak[:, 0, 0].max())) * moved
+        # The residual in mode i is r_∞ + (r_0 - r_∞) g, of size σ·travel·g around its end.
+        ending = float(np.linalg.norm(self._final @ self.problem.features - self.problem.columns))
+        residuals = float((self.sigma * self.travel * g.total[:, 0, 0]).sum()) + time * ending
+        residual_error = forward * (weight * self.sizes["features"] + self.sizes["targets"])
+        total = float((c * self.sigma * into_weight).max()) * residual_error
+        total += product * c * self.sizes["features"] * residuals * once
+        total += product * decay * weight * float(into_weight.max())
+        memory = [weight] + [float(g.peak[:, row, 0].max()) * moved for row in range(1, g.peak.shape[1])]
+        carried = sum(size * float(g.total[:, 0, column].max()) for column, size in enumerate(memory))
+        return total + (state * carried if optimizer.discrete else 0.0) + state * weight
+
+    def rounding(self, steps: float, unit: float, optimizer: Optimizer | None = None) -> float:
+        """Rounding of a training of so many steps in arithmetic of unit roundoff ``unit``."""
+        _, features, columns = self.problem.features.shape
+        gamma = [(n * unit) / (1 - n * unit) for n in (features + 3, columns + 5)]
+        return self._propagated(optimizer or self.predictor.setting.optimizer, steps, *gamma, 3 * unit)
+
+    def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
+        """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""
+        relative = 4 * max(self.problem.features.shape[-2:]) * UNITS["float64"]
+        if math.isinf(time):
+            return self._at_infinity(relative)
+        return self._propagated(optimizer or self.predictor.setting.optimizer, time, relative, relative, relative)
+
+    def _at_infinity(self, relative: float) -> float:
+        r"""The limit's sensitivity to Φ: κ for the solution, κ²/‖Φ‖ for what no weights fit (Wedin), each times δ."""
+        kept = self.predictor.spectrum.values[self.predictor.spectrum.values > 0]
+        if kept.size == 0:
+            return relative * self.sizes["start"]
+        condition = float(kept.max() / kept.min())
+        ending = float(np.linalg.norm(self._final @ self.problem.features - self.problem.columns))
+        weight = self.sizes["start"] + 2 * float(np.linalg.norm(self.travel)) + float(np.linalg.norm(self._final))
+        return relative * (
+            condition * (weight + self.sizes["targets"] / float(kept.max())) + condition**2 * ending / float(kept.max())
+        )
+
+    def gap(self, learning_rate: float, steps: int) -> float | None:
+        """How far the companion descent can be from the flow at the same time; None where no bound is derived.
+
+        Raises:
+            SettingError: If the learning rate is outside the bound's range.
+        """
+        optimizer = self.predictor.setting.optimizer
+        if not isinstance(optimizer, Flow):
+            return 0.0
+        with quiet():
+            bound = optimizer.gap_bound(np, learning_rate * self.rates, steps)
+        return None if bound is None else float(np.linalg.norm(bound * self.travel))
+
+    def truncation(self, time: float, optimizer: Optimizer | None = None) -> float:
+        """How far the weights still are from their limit at a finite time."""
+        chosen = optimizer or self.predictor.setting.optimizer
+        with quiet():
+            residual, _ = chosen.response(np, self.rates, np.float64(time))
+        return float(np.linalg.norm(np.where(self.rates > 0, residual, 0.0) * self.travel))
+
+    def integration(self, result: Integration, index: int, time: float) -> float:
+        """The solver's errors carried to the time, with the rounding of its oracle and of the closed form."""
+        optimizer = self.predictor.setting.optimizer
+        g = gains(optimizer, self.rates, time)
+        solver = float(result.local_error[index]) * float(g.peak.sum(axis=-1)[:, 0].max())
+        rounding = self.rounding(time, UNITS["float64"]) if optimizer.discrete else 0.0
+        return solver + rounding + self.evaluation(time)
+
+
+def unit_roundoff(dtype: Any) -> float:
+    """The unit roundoff of "float64" or "float32"."""
+    return UNITS[str(dtype).removeprefix("torch.")]

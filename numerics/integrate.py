@@ -1,0 +1,151 @@
+"""The oracle: the flow by an adaptive solver, the descent by its own recurrence. It knows no closed form."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from numerics.arrays import Float, check_times, quiet
+from numerics.problem import Problem, assemble
+from theory.component import check_number
+from theory.errors import SettingError
+from theory.setting import Setting
+
+MAX_STIFFNESS = 2e4  # fastest rate × time, above which the explicit solver would crawl
+MAX_IMPLICIT = 1000  # unknowns, above which the implicit solver's dense factorisation would
+MAX_STEPS = 10**7
+
+
+@dataclass(frozen=True)
+class Integration:
+    """A trajectory and what the solver claims of it.
+
+    Attributes:
+        theta: Block weights at the times asked for, (T, blocks, q, d).
+        local_error: Up to each time, the sum of the solver's bounds on its local errors, Frobenius norm; 0 for a descent.
+        method: The solver's name.
+    """
+
+    theta: Float
+    local_error: Float
+    method: str
+
+
+def integrate(
+    setting: Setting,
+    inputs: Any,
+    targets: Any = None,
+    initial_weight: Any = None,
+    initial_bias: Any = None,
+    *,
+    times: Any,
+    rtol: float = 1e-10,
+    seed: int = 0,
+) -> Float:
+    r"""Torch's weight at the given times, by solving the training equation itself.
+
+    Args:
+        setting: The setting; a flow is solved by an adaptive Runge–Kutta method, a descent by iterating its rule.
+        inputs: (N, features) or (N, C, \*spatial).
+        targets: With ``Given()`` only.
+        initial_weight: Torch's weight; drawn from ``setting.start`` with ``seed`` if None.
+        initial_bias: Torch's bias.
+        times: Finite flow times, or step counts for a descent, in any order.
+        rtol: The solver's relative tolerance per step.
+        seed: Seed of the draw.
+
+    Returns:
+        (T, \*weight shape).
+
+    Raises:
+        SettingError: If a time is negative or infinite, or the problem is too stiff for its size.
+
+    Example:
+        >>> from theory.layers import Linear
+        >>> from theory.optimizers import GradientDescent
+        >>> setting = Setting(Linear(), GradientDescent(0.25))
+        >>> integrate(setting, [[1.0]], initial_weight=[[0.0]], times=[0, 1, 2]).ravel().tolist()
+        [0.0, 0.25, 0.4375]
+    """
+    problem = assemble(setting, inputs, targets, initial_weight, initial_bias, seed)
+    return problem.to_torch(trajectory(problem, times, rtol).theta)[0]
+
+
+def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration:
+    """The trajectory of an assembled problem; see :func:`integrate`.
+
+    Raises:
+        SettingError: As :func:`integrate`, or if the optimiser is neither a linear descent nor a flow.
+    """
+    optimizer = problem.setting.optimizer
+    if not optimizer.linear:
+        message = f"optimizer must have a linear rule to be integrated, but it is {optimizer}. Train it with train()."
+        raise SettingError(message)
+    times = check_times(times, discrete=optimizer.discrete, allow_infinity=False)
+    check_number("rtol", rtol, above=0, below=1)
+    order = np.argsort(times, kind="stable")
+    result = (_iterate if optimizer.discrete else _solve)(problem, times[order], rtol)
+    back = np.argsort(order, kind="stable")
+    return Integration(result.theta[back], result.local_error[back], result.method)
+
+
+def _iterate(problem: Problem, steps: Float, rtol: float) -> Integration:
+    optimizer: Any = problem.setting.optimizer
+    if steps.size and steps[-1] > MAX_STEPS:
+        message = (
+            f"steps must be at most {MAX_STEPS} to be iterated, but one is {steps[-1]:g}. Use Predictor for so many."
+        )
+        raise SettingError(message)
+    state, done, theta = optimizer.initial_state(problem.start), 0, []
+    with quiet():
+        for target in steps.astype(int):
+            for index in range(done, target):
+                state = optimizer.step(state, problem.gradient, index)
+            done = target
+            theta.append(state[0])
+    return Integration(np.array(theta).reshape((-1, *problem.start.shape)), np.zeros(len(steps)), "recurrence")
+
+
+def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
+    optimizer: Any = problem.setting.optimizer
+    initial = np.array(optimizer.initial_state(problem.start))
+
+    def velocity(t: float, flat: Float) -> Float:
+        state = tuple(flat.reshape(initial.shape))
+        return np.array(optimizer.velocity(state, problem.gradient, t)).ravel()
+
+    fastest = problem.scale * float((problem.features**2).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
+    stiff = times.size > 0 and fastest * times[-1] > MAX_STIFFNESS
+    if stiff and initial.size > MAX_IMPLICIT:
+        message = (
+            f"times must be at most {MAX_STIFFNESS / fastest:.3g} to be integrated with {initial.size} unknowns and a "
+            f"fastest rate near {fastest:.3g}, but one is {times[-1]:g}. Use earlier times, or fewer unknowns."
+        )
+        raise SettingError(message)
+    method = "Radau" if stiff else "DOP853"
+    options: dict[str, Any] = {"jac": lambda t, y: _jacobian(velocity, t, y.size)} if stiff else {}
+    flat = initial.ravel()
+    # The absolute tolerance follows the size of the weights, or of the first move where they start at zero.
+    size = max(float(np.abs(flat).max()), float(np.abs(velocity(0.0, flat)).max()) / max(fastest, np.finfo(float).tiny))
+    absolute = rtol * size if size > 0 else rtol
+    theta, errors, done, spent = [], [], 0.0, 0.0
+    for time in times:
+        if time > done:
+            solution = solve_ivp(velocity, (done, time), flat, method=method, rtol=rtol, atol=absolute, **options)
+            if not solution.success:
+                message = f"times must be reachable by the solver, but it stopped at {solution.t[-1]:g}: {solution.message} Use earlier times."
+                raise SettingError(message)
+            # Every accepted step keeps the RMS of error/(atol + rtol·|y|) below 1: at most √n (atol + rtol·max|y|) in norm.
+            largest = float(np.abs(solution.y).max())
+            spent += (len(solution.t) - 1) * np.sqrt(flat.size) * (absolute + rtol * largest)
+            flat, done = solution.y[:, -1], float(time)
+        theta.append(flat.reshape(initial.shape)[0])
+        errors.append(spent)
+    return Integration(np.array(theta).reshape((-1, *problem.start.shape)), np.array(errors), method)
+
+
+def _jacobian(velocity: Any, t: float, size: int) -> Float:
+    """The Jacobian of an affine velocity, column by column, exactly."""
+    still = velocity(t, np.zeros(size))
+    return np.stack([velocity(t, column) - still for column in np.eye(size)], axis=1)

@@ -1,0 +1,146 @@
+"""A setting with its data: features, targets and start as block matrices. What every level shares, and no closed form."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from numerics.arrays import Float, check_shape, real_array
+from theory.errors import SettingError
+from theory.setting import Setting
+from theory.targets import Given
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The training problem ``W Φ ≈ Y`` of each block.
+
+    Attributes:
+        setting: The setting, with what its target takes from the data filled in.
+        inputs: (N, *input_shape) float64.
+        targets: (N, *output_shape) float64.
+        start: (blocks, q, d), the initial weight with the bias as its last column.
+    """
+
+    setting: Setting
+    inputs: Float
+    targets: Float
+    start: Float
+
+    @cached_property
+    def features(self) -> Float:
+        """Φ, (blocks, d, M)."""
+        return self.setting.layer.features(self.inputs, np)  # type: ignore[no-any-return]
+
+    @cached_property
+    def columns(self) -> Float:
+        """Y, (blocks, q, M)."""
+        return self.setting.layer.to_columns(self.targets, np)  # type: ignore[no-any-return]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return self.inputs.shape[1:]
+
+    @property
+    def scale(self) -> float:
+        """The loss scale c."""
+        return self.setting.loss_scale(self.targets.size)
+
+    def gradient(self, theta: Float) -> Float:
+        """The gradient of the loss in blocks: c (W Φ − Y) Φᵀ + μ W."""
+        residual = theta @ self.features - self.columns
+        return self.scale * residual @ self.features.swapaxes(-1, -2) + self.setting.weight_decay * theta  # type: ignore[no-any-return]
+
+    def to_torch(self, theta: Float) -> tuple[Float, Float | None]:
+        """Block weights (..., blocks, q, d) in torch's layout: weight and bias."""
+        return self.setting.layer.from_blocks(theta, self.input_shape)  # type: ignore[no-any-return]
+
+    def to_blocks(self, weights: Float, biases: Float | None) -> Float:
+        """Weights in torch's layout with one leading axis as (T, blocks, q, d)."""
+        return self.setting.layer.to_blocks(weights, biases, np, lead=1)  # type: ignore[no-any-return]
+
+    def check_examples(self, x: Any, argument: str = "x") -> Float:
+        """Examples of the same shape as the training inputs, float64 (SettingError otherwise)."""
+        x = real_array(argument, x)
+        check_shape(argument, x, (len(x) if x.ndim else 0, *self.input_shape), "these training inputs")
+        return x
+
+
+def assemble(
+    setting: Setting,
+    inputs: Any,
+    targets: Any = None,
+    initial_weight: Any = None,
+    initial_bias: Any = None,
+    seed: int = 0,
+) -> Problem:
+    """Checks and promotes the data of a setting, and draws the start if none is passed.
+
+    Args:
+        setting: The setting.
+        inputs: (N, features) or (N, C, *spatial), numpy or torch, any real dtype.
+        targets: (N, *output_shape), with the target ``Given()`` only.
+        initial_weight: Torch's weight; drawn from ``setting.start`` if None.
+        initial_bias: Torch's bias; with an initial weight and a layer with bias it defaults to zeros.
+        seed: Seed of the draw.
+
+    Raises:
+        SettingError: If a shape does not fit, data are missing or not finite, or there is no example.
+    """
+    layer = setting.layer
+    x = real_array("inputs", inputs)
+    if x.ndim < 2 or x.size == 0:
+        message = (
+            f"inputs must have shape (N, features) or (N, C, *spatial) with at least one example, but they have shape "
+            f"{x.shape}. Pass at least one example, with its batch axis."
+        )
+        raise SettingError(message)
+    layer.check(x.shape[1:])
+    setting = replace(setting, target=setting.target.resolve(x))
+    if isinstance(setting.target, Given):
+        if targets is None:
+            message = "targets must be given with target Given(), but they are None. Pass an array (N, *output_shape)."
+            raise SettingError(message)
+        y = real_array("targets", targets)
+        outputs = y.shape[1] if y.ndim > 1 else 0
+        check_shape("targets", y, (len(x), *layer.output_shape(x.shape[1:], outputs)), "these inputs and this layer")
+    elif targets is not None:
+        message = f"targets must be left out with target {setting.target}, but an array was passed. Use target=Given()."
+        raise SettingError(message)
+    else:
+        y = np.asarray(setting.target.values(layer, x, np))
+    channels = y.shape[1]
+    if channels == 0 or channels % layer.blocks():
+        message = (
+            f"targets must have a positive multiple of {layer.blocks()} channels for this layer, but they have {channels}. "
+            "Change the targets or the groups."
+        )
+        raise SettingError(message)
+    start = _start(setting, x.shape[1:], channels, initial_weight, initial_bias, seed)
+    return Problem(setting, x, y, start)
+
+
+def _start(setting: Setting, input_shape: tuple[int, ...], channels: int, weight: Any, bias: Any, seed: int) -> Float:
+    layer = setting.layer
+    weight_shape, bias_shape = layer.weight_shape(input_shape, channels), layer.bias_shape(channels)
+    what = f"{setting.layer} on inputs of shape {input_shape} with {channels} outputs"
+    if weight is None:
+        if bias is not None:
+            message = "initial_bias must come with an initial_weight, but that is None. Pass both, or neither."
+            raise SettingError(message)
+        rng = np.random.default_rng(seed)
+        weight, bias = setting.start.draw(rng, weight_shape, bias_shape, layer.fan_in(input_shape))
+    else:
+        weight = real_array("initial_weight", weight)
+        check_shape("initial_weight", weight, weight_shape, what)
+        if bias_shape is None and bias is not None:
+            message = (
+                f"initial_bias must be left out for {setting.layer}, but one was passed. Use bias=True in the layer."
+            )
+            raise SettingError(message)
+        if bias_shape is not None:
+            bias = np.zeros(bias_shape) if bias is None else real_array("initial_bias", bias)
+            check_shape("initial_bias", bias, bias_shape, what)
+    return layer.to_blocks(weight, bias, np)  # type: ignore[no-any-return]

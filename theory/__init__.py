@@ -1,0 +1,1 @@
+"""Exact, symbolic, for every dimension: settings, closed forms, theorems and their proofs."""

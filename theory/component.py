@@ -1,0 +1,146 @@
+"""What layers, optimisers, targets and starts share: a name, plain fields, a TOML table.
+
+A component is a frozen dataclass. Its fields are its TOML keys, its class name in snake case is its ``kind``, and
+defining the class is all the registration there is: one small class in one file.
+"""
+
+import difflib
+import numbers
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, ClassVar, Self
+
+from theory.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Named:
+    """A constructor of another library, named but not imported: ``Named("torch.nn.Linear", {"in_features": 3})``."""
+
+    path: str
+    arguments: Mapping[str, Any]
+
+
+class Component:
+    """Base of the four families that make a setting; each direct subclass is a family with its own kinds.
+
+    Example:
+        >>> from theory.optimizers import HeavyBall, Optimizer
+        >>> HeavyBall(learning_rate=0.1, momentum=0.9).to_table()
+        {'kind': 'heavy_ball', 'learning_rate': 0.1, 'momentum': 0.9}
+        >>> Optimizer.from_table({"kind": "heavy_ball", "learning_rate": 0.1, "momentum": 0.9})
+        HeavyBall(learning_rate=0.1, momentum=0.9)
+    """
+
+    kind: ClassVar[str]
+    family: ClassVar[str]
+    kinds: ClassVar[dict[str, type["Component"]]]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if Component in cls.__bases__:
+            cls.family, cls.kinds = cls.kind, {}
+        else:
+            cls.kinds[cls.kind] = cls
+
+    def to_table(self) -> dict[str, Any]:
+        """The component as a TOML table; ``None`` is left out because TOML has no null."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {"kind": self.kind} | {key: value for key, value in values.items() if value is not None}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """The component that a TOML table describes.
+
+        Raises:
+            SettingError: If the kind or a key is unknown (the nearest known one is named), or a key is missing.
+        """
+        check_keys(f"[{cls.family}]", table, None)
+        chosen = cls.kinds[one_of(f"[{cls.family}] kind", table.get("kind"), cls.kinds)]
+        known = {field.name: field for field in fields(chosen)}  # type: ignore[arg-type]
+        given = {key: _frozen(value) for key, value in table.items() if key != "kind"}
+        check_keys(f"[{cls.family}] of kind {chosen.kind!r}", given, known)
+        for name, field in known.items():
+            if name not in given and field.default is MISSING:
+                message = (
+                    f"[{cls.family}] of kind {chosen.kind!r} must have the key {name!r}, but it has "
+                    f"{', '.join(map(repr, given)) or 'none'}. Add {name} = …"
+                )
+                raise SettingError(message)
+        return chosen(**given)  # type: ignore[return-value]
+
+    def with_values(self, **values: Any) -> Self:
+        """A copy with other field values, checked again."""
+        return replace(self, **values)  # type: ignore[type-var]
+
+    def symbolic(self, **values: Any) -> Self:
+        """A copy that holds symbols instead of numbers, unchecked: the rules of the class then act on formulas."""
+        copy = object.__new__(type(self))
+        for field in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(copy, field.name, values.get(field.name, getattr(self, field.name)))
+        return copy
+
+
+def _frozen(value: Any) -> Any:
+    """TOML arrays are lists; fields are hashable, so they hold tuples."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """The repair of a misspelt name: the nearest known one, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(known)}."
+
+
+def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
+    """The value, if it is one of the known names.
+
+    Raises:
+        SettingError: If it is not; the nearest known name is suggested.
+    """
+    known = list(known)
+    if value not in known:
+        message = (
+            f"{argument} must be one of {', '.join(map(repr, known))}, but it is {value!r}. {nearest(value, known)}"
+        )
+        raise SettingError(message)
+    return str(value)
+
+
+def check_keys(where: str, table: Any, known: Iterable[str] | None) -> None:
+    """Refuses a table that is not one, or that has a key nobody reads.
+
+    Raises:
+        SettingError: With the nearest known key.
+    """
+    if not isinstance(table, Mapping):
+        message = f"{where} must be a table, but it is {table!r}. Write its keys below a line {where.split()[0]}."
+        raise SettingError(message)
+    for key in table if known is not None else ():
+        if key not in (known := list(known or ())):
+            message = f"{where} must have only the keys {', '.join(known) or '(none)'}, but it has {key!r}. {nearest(key, known)}"
+            raise SettingError(message)
+
+
+def check_number(
+    argument: str, value: Any, *, above: float | None = None, at_least: float | None = None, below: float | None = None
+) -> None:
+    """Refuses what is not a finite real number inside the stated range.
+
+    Raises:
+        SettingError: With the range and the value.
+    """
+    inside = isinstance(value, numbers.Real) and not isinstance(value, bool) and value - value == 0
+    inside = inside and (above is None or value > above) and (at_least is None or value >= at_least)
+    if not (inside and (below is None or value < below)):
+        bounds = [
+            f"above {above:g}" if above is not None else "",
+            f"at least {at_least:g}" if at_least is not None else "",
+        ]
+        bounds.append(f"below {below:g}" if below is not None else "")
+        must = " and ".join(filter(None, bounds)) or "finite"
+        message = f"{argument} must be a number {must}, but it is {value!r}. Choose one in that range."
+        raise SettingError(message)

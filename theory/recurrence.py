@@ -1,0 +1,64 @@
+r"""The two-step linear recurrence of momentum methods, evaluated without cancellation.
+
+:math:`u_{k+2} = T u_{k+1} - D u_k` with :math:`u_0 = 1` has the roots :math:`r_\pm = (T \pm \sqrt\Delta)/2`,
+:math:`\Delta = T^2 - 4D`. With the fundamental solution :math:`U_k = (r_1^k - r_2^k)/(r_1 - r_2)`,
+:math:`u_k = r_1^k + (u_1 - r_1)\,U_k` for either root as :math:`r_1`; here :math:`r_1` is the larger one in modulus.
+"""
+
+from typing import Any
+
+Array = Any
+
+
+def second_order(
+    xp: Any, steps: Array, *, rate: Array, trace: Array, determinant: Array, discriminant: Array, drop: Array
+) -> tuple[Array, Array]:
+    r"""The residual :math:`u_k` and the progress :math:`1 - u_k` of a two-step recurrence.
+
+    Args:
+        xp: The array namespace, numpy or torch; all arrays broadcast.
+        steps: :math:`k \ge 0`, whole numbers as floats.
+        rate: :math:`x = (1 - r_1)(1 - r_2) = 1 - T + D \ge 0`, learning rate times eigenvalue.
+        trace: :math:`T`.
+        determinant: :math:`D > 0`.
+        discriminant: :math:`\Delta`, computed by the caller from its factors so that it does not cancel.
+        drop: :math:`1 - u_1`.
+
+    Returns:
+        :math:`(u_k, 1 - u_k)`, each with small error relative to :math:`\max(|u_k|, |r_1|^k)` and to
+        :math:`1 - u_k` as :math:`x \to 0`.
+
+    Example:
+        >>> import math, numpy as np      # heavy ball, x = 1/4, momentum 1/4: a double root, u_2 = 7/16 + 1/16
+        >>> u, p = second_order(np, np.array(2.0), rate=0.25, trace=np.array(1.0), determinant=np.array(0.25),
+        ...                     discriminant=np.array(0.0), drop=0.25)
+        >>> float(u), float(p)
+        (0.5, 0.5)
+    """
+    real = discriminant >= 0
+    sign = xp.where(trace < 0, -xp.ones_like(trace), xp.ones_like(trace))
+    parity = xp.where(steps % 2 == 1, sign, xp.ones_like(sign))
+    size, modulus = xp.abs(trace), xp.sqrt(determinant)
+    root = xp.sqrt(xp.where(real, discriminant, xp.zeros_like(discriminant)))
+
+    # Real roots: r_1 = sign·large. Where r_1 > 0, 1 - r_1 = x/(1 - r_2) keeps its digits as x → 0.
+    large = (size + root) / 2
+    gap = xp.where(trace < 0, 1 + large, rate / (1 - determinant / large))
+    near_one = xp.where(trace < 0, xp.zeros_like(gap), gap)
+    log_large = xp.where(trace < 0, xp.log(large), xp.log1p(-near_one))
+    power = xp.exp(steps * log_large)
+    spread = 2 * xp.arctanh(xp.where(real, root / size, xp.zeros_like(root)))  # log(r_1/r_2)
+    ratio = xp.where(root > 0, -xp.expm1(-steps * spread) / xp.where(root > 0, root, xp.ones_like(root)), steps / large)
+    fundamental = parity * sign * power * ratio
+    lead = (gap - drop) * fundamental
+    real_residual = parity * power + lead
+    real_progress = xp.where(trace < 0, 1 - real_residual, -xp.expm1(steps * log_large) - lead)
+
+    # Complex roots: modulus·exp(±iθ); θ from |T| and √-Δ, both exact near the double roots at θ = 0 and π.
+    imaginary = xp.sqrt(xp.where(real, xp.ones_like(discriminant), -discriminant))
+    angle = xp.arctan2(imaginary, size)
+    slope = (1 - drop) / modulus - trace / (2 * modulus)
+    wave = xp.cos(steps * angle) + sign * slope * xp.sin(steps * angle) * 2 * modulus / imaginary
+    complex_residual = parity * xp.exp(steps * xp.log(modulus)) * wave
+    residual = xp.where(real, real_residual, complex_residual)
+    return residual, xp.where(real, real_progress, 1 - complex_residual)

@@ -1,0 +1,146 @@
+"""What a network is trained towards. A target says its values from the layer's features and the inputs."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from theory.component import Component
+from theory.errors import SettingError
+from theory.layers import Array, Layer
+
+
+class Target(Component):
+    """Base of all targets."""
+
+    is_function: ClassVar[bool] = True  # whether target(x) exists away from the training examples
+
+    def check(self, layer: Layer) -> None:
+        """Refuses a layer that can never represent the target (SettingError)."""
+
+    def resolve(self, inputs: Array) -> "Target":
+        """The target with what it takes from the training examples filled in."""
+        return self
+
+    def values(self, layer: Layer, x: Array, xp: Any) -> Array:
+        """The target of each example: (N, *input_shape) to (N, *output_shape)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Identity(Target):
+    """The identity map: each output is what the layer's centre tap reads, the input cropped or strided to the output."""
+
+    def check(self, layer: Layer) -> None:
+        """Kernel sizes that are known before the data must be odd."""
+        kernel = getattr(layer, "kernel_size", None)
+        if kernel is not None:
+            dimensions = len(kernel) if isinstance(kernel, tuple) else 1
+            layer.identity_features((layer.blocks(), *(10**6,) * dimensions))
+
+    def values(self, layer: Layer, x: Array, xp: Any) -> Array:
+        """The rows of the feature matrix that are the input itself."""
+        shape = tuple(x.shape[1:])
+        rows = layer.identity_features(shape)
+        features = layer.features(x, xp)
+        index = [[block] * len(row) for block, row in enumerate(rows)], rows
+        return layer.from_columns(features[index], shape, xp)
+
+
+@dataclass(frozen=True)
+class Constant(Target):
+    """One fixed output for every input.
+
+    Args:
+        value: The output, as nested sequences or an array; None means the single training example itself.
+    """
+
+    value: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _nested(self.value))
+
+    def resolve(self, inputs: Array) -> Target:
+        """The training example becomes the value.
+
+        Raises:
+            SettingError: If there is more than one example.
+        """
+        if self.value is not None:
+            return self
+        if len(inputs) != 1:
+            message = (
+                f"target Constant() needs exactly one training example to repeat, but there are {len(inputs)}. "
+                "Pass Constant(value=…) or one example."
+            )
+            raise SettingError(message)
+        return Constant(inputs[0])
+
+    def values(self, layer: Layer, x: Array, xp: Any) -> Array:
+        """The value, once per example."""
+        value = xp.asarray(self.value, dtype=x.dtype, device=x.device)
+        positions = layer.positions(tuple(x.shape[1:]))
+        if tuple(value.shape[1:]) != positions or value.ndim == 0:
+            message = (
+                f"target Constant must have a value of shape (channels, *{positions}), the layer's output, but it has "
+                f"shape {tuple(value.shape)}. Pass a value of that shape."
+            )
+            raise SettingError(message)
+        return xp.stack([value] * len(x))
+
+
+@dataclass(frozen=True)
+class LinearMap(Target):
+    """A fixed linear map of the flattened input: target(x) = A x, reshaped to the layer's output.
+
+    Args:
+        matrix: A, (outputs, inputs), as nested sequences or an array.
+    """
+
+    matrix: Any
+
+    def __post_init__(self) -> None:
+        matrix = _nested(self.matrix)
+        rows = matrix if isinstance(matrix, tuple) else ()
+        if not rows or not all(isinstance(row, tuple) and len(row) == len(rows[0]) > 0 for row in rows):
+            message = f"matrix must be a matrix, (outputs, inputs), but it is {str(self.matrix)[:60]}. Pass nested lists or an array."
+            raise SettingError(message)
+        object.__setattr__(self, "matrix", matrix)
+
+    def values(self, layer: Layer, x: Array, xp: Any) -> Array:
+        """One matrix product."""
+        matrix = xp.asarray(self.matrix, dtype=x.dtype, device=x.device)
+        flat = x.reshape((len(x), -1))
+        positions = layer.positions(tuple(x.shape[1:]))
+        size = 1
+        for length in positions:
+            size *= length
+        if matrix.shape[1] != flat.shape[1] or matrix.shape[0] % size:
+            message = (
+                f"matrix must have {flat.shape[1]} columns and a multiple of {size} rows for these inputs and this layer, "
+                f"but it has shape {tuple(matrix.shape)}. Pass a matrix of that shape."
+            )
+            raise SettingError(message)
+        return (flat @ matrix.T).reshape((len(x), -1, *positions))
+
+
+@dataclass(frozen=True)
+class Given(Target):
+    """The targets that are passed beside the inputs; there is no target(x) elsewhere, so errors off the data are refused."""
+
+    is_function = False
+
+    def values(self, layer: Layer, x: Array, xp: Any) -> Array:
+        """There is none.
+
+        Raises:
+            SettingError: Always.
+        """
+        message = "target must be a function of the input here, but it is Given(). Use Identity, Constant or LinearMap, or pass targets."
+        raise SettingError(message)
+
+
+def _nested(value: Any) -> Any:
+    """An array or nested sequence as hashable nested tuples of floats."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, (list, tuple)):
+        return tuple(_nested(item) for item in value)
+    return float(value) if isinstance(value, (int, float)) else value
