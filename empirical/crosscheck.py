@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from empirical.device import DTYPES
+from empirical.levels import SENSITIVITY, TOO_LOOSE
 from empirical.train import Training, companion, train_problem
 from numerics.arrays import Float, check_shape, check_times, real_array
 from numerics.budget import Budget, unit_roundoff
 from numerics.predictor import Predictor
 from theory.component import one_of
 from theory.errors import SettingError
-
-SENSITIVITY = 0.01  # a budget above this share of the weights could not see a planted error of 1 %
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,11 @@ def crosscheck(
     one_of("dtype", dtype, DTYPES)
     problem, setting = predictor.problem, predictor.setting
     steps = check_times(steps, discrete=True, allow_infinity=False)
+    if steps.size == 0:
+        message = (
+            "steps must hold at least one step count, but they are empty. Pass those at which the weights were taken."
+        )
+        raise SettingError(message)
     optimizer = companion(setting.optimizer, learning_rate)
     shapes = problem.to_torch(problem.start)
     weights = real_array("weights", weights)
@@ -123,7 +127,7 @@ def crosscheck(
     size = np.maximum(np.linalg.norm(predicted.reshape(len(steps), -1), axis=1), bounds.sizes["start"])
     distances = np.linalg.norm((trained - predicted).reshape(len(steps), -1), axis=1)
     if not reason and (np.array(budgets) > SENSITIVITY * size).any():
-        reason = "the budget is above 1 % of the weights and could not see a planted error of 1 %"
+        reason = TOO_LOOSE
     return CrossCheck(steps, distances, np.array(budgets), size, reason)
 
 

@@ -5,6 +5,7 @@ import io
 import math
 import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ class Images:
         """
         wrong = [index for index in examples if not 0 <= index < len(self.values)]
         if wrong or not examples:
-            message = f"examples must be indices from 0 to {len(self.values) - 1}, at least one, but they are {list(examples)}. Choose others."
+            last = len(self.values) - 1
+            message = f"examples must be indices from 0 to {last}, at least one, but they are {list(examples)}. Choose others."
             raise DataError(message)
         shown = ",".join(map(str, examples)) if len(examples) < 8 else f"{len(examples)} of them"
         return Images(self.values[list(examples)], f"{self.source}, example {shown}")
@@ -69,7 +71,8 @@ def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequen
     Args:
         path: The file.
         key: The array's name in an .npz; the only array, or X, x or images, if None.
-        image_shape: (C, *spatial) of one image; inferred for (N, H, W), (N, C, H, W) and square (N, H·W).
+        image_shape: (C, *spatial) of one image; inferred for (N, H, W), (N, C, H, W) and square (N, H·W); other rows
+            (N, P) are taken as signals of one channel, (1, P).
 
     Raises:
         DataError: If the file is missing, truncated or of an unknown kind, or its array holds no images.
@@ -77,7 +80,8 @@ def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequen
     array, name = read_array(path, key=key)
     where = f"{Path(path).name}{name}"
     if array.dtype.kind not in "fiub" or array.ndim < 2 or array.size == 0:
-        message = f"data must be real images (N, …), at least one, but {where} is {array.dtype} of shape {array.shape}. Choose another array."
+        found = f"{array.dtype} of shape {array.shape}"
+        message = f"data must be real images (N, …), at least one, but {where} is {found}. Choose another array."
         raise DataError(message)
     shape = _image_shape(array, image_shape, where)
     values = array.astype(np.float64).reshape(len(array), *shape)
@@ -108,11 +112,13 @@ def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any
             return _parse_npz(path, raw, key)
         if raw[:2] == b"\0\0" and len(raw) > 4 and raw[2] in IDX_TYPES:
             return _parse_idx(raw), ""
+    except DataError:
+        raise
+    except (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile) as error:
+        message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
+        raise DataError(message) from None
     except OSError as error:
         message = f"data must be a readable file, but {path} is not: {error.strerror or error}. Check the path."
-        raise DataError(message) from None
-    except (ValueError, EOFError, struct.error, zipfile.BadZipFile) as error:
-        message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
         raise DataError(message) from None
     message = f"data must be a .npy, .npz or IDX file or a .gz of it, but {path} starts with {raw[:4]!r}. Convert it."
     raise DataError(message)
@@ -124,12 +130,13 @@ def _parse_npy(raw: bytes) -> NDArray[Any]:
 
 def _parse_npz(path: Path, raw: bytes, key: str | None) -> tuple[NDArray[Any], str]:
     with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-        names = list(archive.files)
+        # What is no array (a text file in the zip) cannot be chosen.
+        names = [name for name in archive.files if f"{name}.npy" in archive.zip.namelist()]
         usual = [name for name in ("X", "x", "images", "inputs") if name in names]
         chosen = key or (names[0] if len(names) == 1 else usual[0] if usual else None)
         if chosen not in names:
             what = f"it is {key!r}" if key else "none was given"
-            message = f"key must be one of the arrays of {path.name}, {', '.join(names)}, but {what}. Pass --key {names[0] if names else '…'}."
+            message = f"key must be one of the arrays of {path.name}, {', '.join(names) or '(none)'}, but {what}. Pass --key NAME."
             raise DataError(message)
         return archive[chosen], f"[{chosen}]"
 
@@ -148,14 +155,11 @@ def _parse_idx(raw: bytes) -> NDArray[Any]:
 def _image_shape(array: NDArray[Any], given: Sequence[int] | None, where: str) -> tuple[int, ...]:
     size = math.prod(array.shape[1:])
     if given is not None:
-        if math.prod(given) != size or len(given) < 2:
+        if math.prod(given) != size or len(given) < 2 or min(given) < 1:
             message = f"image_shape must be channels and sizes with product {size} for {where}, but it is {tuple(given)}. Pass another."
             raise DataError(message)
         return tuple(given)
     if array.ndim == 2:
         side = math.isqrt(size)
-        if side * side != size:
-            message = f"image_shape must be given for {where}, because {size} pixels are no square. Pass, say, --image-shape 1,{size}."
-            raise DataError(message)
-        return (1, side, side)
+        return (1, side, side) if side * side == size else (1, size)
     return tuple(array.shape[1:]) if array.ndim > 3 else (1, *array.shape[1:])

@@ -65,3 +65,15 @@ def full_precision() -> Iterator[None]:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@contextmanager
+def few_threads(work: int) -> Iterator[None]:
+    """One CPU thread for small steps, restored afterwards: below a million products a second thread only waits."""
+    torch = import_torch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if work < 10**6 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,5 +1,6 @@
 """Training for real: torch's own module, torch's own optimiser, autograd, one step at a time."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Training:
         weights: Torch's weight at each, (K, *weight shape), in the dtype of the training.
         biases: Torch's bias at each, (K, channels), or None.
         losses: The data term of the loss at each, (K,).
-        diverged: Whether training stopped because a weight was no longer finite; what was recorded before is kept.
+        diverged: Whether training stopped because a weight or the loss was no longer finite; what was recorded before is kept.
         optimizer: The optimiser that ran: for a flow, its companion.
         device: "cpu" or "cuda".
         dtype: "float64" or "float32".
@@ -44,7 +45,14 @@ class Training:
 
     @property
     def final(self) -> NDArray[Any]:
-        """The last recorded weight."""
+        """The last recorded weight.
+
+        Raises:
+            SettingError: If training diverged before the first recorded step.
+        """
+        if len(self.steps) == 0:
+            message = "record must hold a step before training diverged, but it holds none. Record 0, or lower the learning rate."
+            raise SettingError(message)
         return self.weights[-1]  # type: ignore[no-any-return]
 
 
@@ -102,7 +110,7 @@ def train_problem(
     torch = import_torch()
     one_of("dtype", dtype, DTYPES)
     (total,) = check_times(steps, discrete=True, allow_infinity=False).astype(int)
-    marks = np.unique(np.linspace(0, total, 11).astype(int) if record is None else _marks(record, total))
+    marks = set((np.linspace(0, total, 11).astype(int) if record is None else _marks(record, total)).tolist())
     optimizer = companion(problem.setting.optimizer, learning_rate)
     device = resolve(device)
     kind = {"device": device, "dtype": getattr(torch, dtype)}
@@ -110,30 +118,33 @@ def train_problem(
     x, y = torch.tensor(problem.inputs, **kind), torch.tensor(problem.targets, **kind)
     algorithm = construct(optimizer.torch_optimizer(), params=parameters, weight_decay=problem.setting.weight_decay)
     half_sum = problem.setting.loss == "half_sum"
-    recorded: list[list[Any]] = []
+    recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    with full_precision():
+    with full_precision(), warnings.catch_warnings():
+        # Torch tells that an even kernel with padding "same" costs a copy of the input; that is no news to the caller.
+        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
         for step in range(total + 1):
             algorithm.zero_grad()
             output = module(x)
             loss = 0.5 * ((output - y) ** 2).sum() if half_sum else torch.nn.functional.mse_loss(output, y)
             due = step in marks
-            if due or step % CHECK_EVERY == 0:
-                diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in parameters)
+            if due or step % CHECK_EVERY == 0 or step == total:
+                diverged = not all(bool(torch.isfinite(value).all()) for value in (loss, *parameters))
                 if progress:
                     progress(step)
             if diverged:
                 break
             if due:
-                recorded.append(
-                    [step, loss.detach().cpu().numpy(), *(p.detach().cpu().numpy().copy() for p in parameters)]
-                )
+                recorded.append((step, [value.detach().cpu().numpy().copy() for value in (loss, *parameters)]))
             if step < total:
                 loss.backward()
                 algorithm.step()
-    columns = [np.array(column) for column in zip(*recorded, strict=True)]
-    biases = columns[3] if len(columns) > 3 else None
-    return Training(columns[0], columns[2], biases, columns[1], diverged, optimizer, device, dtype)
+    taken = np.array([step for step, _ in recorded], dtype=np.int64)
+    losses, weights, *biases = (
+        np.array([values[index] for _, values in recorded], dtype=dtype).reshape((-1, *value.shape))
+        for index, value in enumerate((loss, *parameters))
+    )
+    return Training(taken, weights, biases[0] if biases else None, losses, diverged, optimizer, device, dtype)
 
 
 def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:

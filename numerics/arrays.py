@@ -20,7 +20,8 @@ def real_array(argument: str, value: Any) -> Float:
         SettingError: If it is complex, of objects or strings, or holds a NaN or an infinity.
     """
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.double() if value.is_floating_point() else value).numpy()  # numpy has no bfloat16
     try:
         array = np.asarray(value)
     except ValueError:
@@ -46,7 +47,10 @@ def check_times(times: Any, *, discrete: bool, allow_infinity: bool = True) -> F
         SettingError: If a time is negative or not a number, a step count is not whole, or infinity is not allowed.
     """
     name = "steps" if discrete else "times"
-    array = np.atleast_1d(np.asarray(times))
+    try:
+        array = np.atleast_1d(np.asarray(times))
+    except ValueError:  # rows of different lengths
+        array = np.empty((0, 0))
     if array.dtype.kind not in "fiu" or array.ndim != 1:
         message = f"{name} must be one number or a list of numbers, but it is {times!r}. Pass, say, [0, 10, math.inf]."
         raise SettingError(message)

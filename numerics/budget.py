@@ -154,8 +154,8 @@ class Budget:
     def rounding(self, steps: float, unit: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of a training of so many steps in arithmetic of unit roundoff ``unit``."""
         _, features, columns = self.problem.features.shape
-        gamma = [(n * unit) / (1 - n * unit) for n in (features + 3, columns + 5)]
-        return self._propagated(optimizer or self.predictor.setting.optimizer, steps, *gamma, 3 * unit)
+        forward, product = ((n * unit) / (1 - n * unit) for n in (features + 3, columns + 5))
+        return self._propagated(optimizer or self.predictor.setting.optimizer, steps, forward, product, 3 * unit)
 
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""

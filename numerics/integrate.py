@@ -134,7 +134,8 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
         if time > done:
             solution = solve_ivp(velocity, (done, time), flat, method=method, rtol=rtol, atol=absolute, **options)
             if not solution.success:
-                message = f"times must be reachable by the solver, but it stopped at {solution.t[-1]:g}: {solution.message} Use earlier times."
+                stop = f"it stopped at {solution.t[-1]:g}: {solution.message}"
+                message = f"times must be reachable by the solver, but {stop} Use earlier times."
                 raise SettingError(message)
             # Every accepted step keeps the RMS of error/(atol + rtol·|y|) below 1: at most √n (atol + rtol·max|y|) in norm.
             largest = float(np.abs(solution.y).max())

@@ -9,14 +9,16 @@ Nothing but :math:`1 - g`, which every optimiser computes without cancellation, 
 :math:`\sigma = 0` drops out by itself, so that singular data need no special case.
 """
 
-import os
-import tempfile
+import math
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from numerics.arrays import Float, check_times, quiet
+from numerics.files import whole_file
 from numerics.problem import Problem, assemble
 from numerics.spectrum import Spectrum, spectrum
 from theory.component import check_number
@@ -125,7 +127,7 @@ class Predictor:
     def theta(self, times: Any) -> Float:
         """The weights as blocks with the bias as last column, (T, blocks, q, d)."""
         kept, coefficients = self._coefficients(times)
-        return kept * self.problem.start + coefficients @ self.spectrum.left.swapaxes(-1, -2)  # type: ignore[no-any-return]
+        return kept * self.problem.start + coefficients @ self.spectrum.left.swapaxes(-1, -2)
 
     def weight(self, times: Any) -> Float:
         """Torch's weight, (T, *weight shape), at flow times or step counts; ``math.inf`` is the limit."""
@@ -153,7 +155,7 @@ class Predictor:
         x = self.problem.check_examples(x)
         target = self.setting.target.values(self.setting.layer, x, np)
         gap = self.predict(x, times) - target
-        return (gap**2).reshape((*gap.shape[:2], -1)).sum(axis=-1)  # type: ignore[no-any-return]
+        return (gap**2).sum(axis=tuple(range(2, gap.ndim)))  # type: ignore[no-any-return]
 
     def loss(self, times: Any, *, penalty: bool = False) -> Float:
         r"""The training loss, (T,), in the setting's own scale; with ``penalty`` the decay's :math:`\tfrac{\mu}{2}\|W\|^2` too."""
@@ -191,7 +193,8 @@ class Predictor:
         modes = self.spectrum.left.swapaxes(-1, -2) @ features
         change = (still[:, :, None] - progress)[..., None] * modes
         v = kept[:, :, None, None] * features + self.spectrum.left @ change
-        spread = (v**2).sum(axis=2).reshape((len(v), layer.blocks(), len(x), -1)).sum(axis=(1, 3))
+        positions = math.prod(layer.positions(self.problem.input_shape))
+        spread = (v**2).sum(axis=2).reshape((len(v), layer.blocks(), len(x), positions)).sum(axis=(1, 3))
         return channels * init_std**2 * spread + self.from_start(0 * self.problem.start).error(x, times)  # type: ignore[no-any-return]
 
     def from_start(self, start: Float) -> "Predictor":
@@ -206,7 +209,8 @@ class Predictor:
         """Writes setting, data and start to one ``.npz`` file, without pickle; a write that fails leaves nothing behind."""
         problem = self.problem
         arrays = {"inputs": problem.inputs, "targets": problem.targets, "start": problem.start}
-        write_npz(path, setting=np.array(self.setting.to_toml()), format=np.array(FORMAT), **arrays)
+        with whole_file(path) as file:
+            np.savez(file, setting=np.array(self.setting.to_toml()), format=np.array(FORMAT), **arrays)  # type: ignore[arg-type]
 
 
 def load(path: str | Path) -> Predictor:
@@ -216,9 +220,9 @@ def load(path: str | Path) -> Predictor:
         DataError: If the file is missing, is not such a file, or is of a newer format.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in ("setting", "format", "inputs", "targets", "start")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         message = f"path must be a file written by Predictor.save, but {path} is not: {error}. Save it again."
         raise DataError(message) from None
     if int(arrays["format"]) > FORMAT:
@@ -228,27 +232,3 @@ def load(path: str | Path) -> Predictor:
     setting = Setting.from_toml(str(arrays["setting"]), str(path))
     predictor._set(Problem(setting, arrays["inputs"], arrays["targets"], arrays["start"]))
     return predictor
-
-
-def write_npz(path: str | Path, **arrays: Any) -> None:
-    """Writes arrays to ``path`` whole or not at all.
-
-    Raises:
-        DataError: If the folder cannot be written to.
-    """
-    path = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                np.savez(file, **arrays)
-                file.close()
-                os.replace(temporary, path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        message = (
-            f"path must be a file that can be written, but {path} is not: {error.strerror}. Choose another folder."
-        )
-        raise DataError(message) from None

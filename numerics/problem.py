@@ -8,6 +8,7 @@ import numpy as np
 
 from numerics.arrays import Float, check_shape, real_array
 from theory.errors import SettingError
+from theory.layers import check_whole
 from theory.setting import Setting
 from theory.targets import Given
 
@@ -31,12 +32,14 @@ class Problem:
     @cached_property
     def features(self) -> Float:
         """Φ, (blocks, d, M)."""
-        return self.setting.layer.features(self.inputs, np)  # type: ignore[no-any-return]
+        features: Float = self.setting.layer.features(self.inputs, np)
+        return features
 
     @cached_property
     def columns(self) -> Float:
         """Y, (blocks, q, M)."""
-        return self.setting.layer.to_columns(self.targets, np)  # type: ignore[no-any-return]
+        columns: Float = self.setting.layer.to_columns(self.targets, np)
+        return columns
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -51,11 +54,12 @@ class Problem:
     def gradient(self, theta: Float) -> Float:
         """The gradient of the loss in blocks: c (W Φ − Y) Φᵀ + μ W."""
         residual = theta @ self.features - self.columns
-        return self.scale * residual @ self.features.swapaxes(-1, -2) + self.setting.weight_decay * theta  # type: ignore[no-any-return]
+        return self.scale * residual @ self.features.swapaxes(-1, -2) + self.setting.weight_decay * theta
 
     def to_torch(self, theta: Float) -> tuple[Float, Float | None]:
         """Block weights (..., blocks, q, d) in torch's layout: weight and bias."""
-        return self.setting.layer.from_blocks(theta, self.input_shape)  # type: ignore[no-any-return]
+        weight, bias = self.setting.layer.from_blocks(theta, self.input_shape)
+        return weight, bias
 
     def to_blocks(self, weights: Float, biases: Float | None) -> Float:
         """Weights in torch's layout with one leading axis as (T, blocks, q, d)."""
@@ -63,9 +67,9 @@ class Problem:
 
     def check_examples(self, x: Any, argument: str = "x") -> Float:
         """Examples of the same shape as the training inputs, float64 (SettingError otherwise)."""
-        x = real_array(argument, x)
-        check_shape(argument, x, (len(x) if x.ndim else 0, *self.input_shape), "these training inputs")
-        return x
+        array = real_array(argument, x)
+        check_shape(argument, array, (len(array) if array.ndim else 0, *self.input_shape), "these training inputs")
+        return array
 
 
 def assemble(
@@ -104,7 +108,7 @@ def assemble(
             message = "targets must be given with target Given(), but they are None. Pass an array (N, *output_shape)."
             raise SettingError(message)
         y = real_array("targets", targets)
-        outputs = y.shape[1] if y.ndim > 1 else 0
+        outputs = y.shape[1] if y.ndim > 1 else 1
         check_shape("targets", y, (len(x), *layer.output_shape(x.shape[1:], outputs)), "these inputs and this layer")
     elif targets is not None:
         message = f"targets must be left out with target {setting.target}, but an array was passed. Use target=Given()."
@@ -130,6 +134,7 @@ def _start(setting: Setting, input_shape: tuple[int, ...], channels: int, weight
         if bias is not None:
             message = "initial_bias must come with an initial_weight, but that is None. Pass both, or neither."
             raise SettingError(message)
+        check_whole("seed", seed, 0)
         rng = np.random.default_rng(seed)
         weight, bias = setting.start.draw(rng, weight_shape, bias_shape, layer.fan_in(input_shape))
     else:

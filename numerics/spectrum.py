@@ -41,13 +41,13 @@ class Spectrum:
     def project(self, features: Float) -> Float:
         """The part of feature columns (blocks, d, N) inside the range of Φ."""
         basis = self.left * (self.values > 0)[:, None, :]
-        return basis @ (basis.swapaxes(-1, -2) @ features)  # type: ignore[no-any-return]
+        return basis @ (basis.swapaxes(-1, -2) @ features)
 
     def pseudo_inverse(self) -> Float:
         """Φ⁺, (blocks, M, d)."""
         kept = self.values > 0
         inverse = np.where(kept, 1 / np.where(kept, self.values, 1), 0)
-        return (self.right.swapaxes(-1, -2) * inverse[:, None, :]) @ self.left.swapaxes(-1, -2)  # type: ignore[no-any-return]
+        return (self.right.swapaxes(-1, -2) * inverse[:, None, :]) @ self.left.swapaxes(-1, -2)
 
 
 def spectrum(features: Float) -> Spectrum:

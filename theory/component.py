@@ -25,6 +25,8 @@ class Named:
 class Component:
     """Base of the four families that make a setting; each direct subclass is a family with its own kinds.
 
+    A subclass that is only a base for others is declared with ``abstract=True``: it is no kind.
+
     Example:
         >>> from theory.optimizers import HeavyBall, Optimizer
         >>> HeavyBall(learning_rate=0.1, momentum=0.9).to_table()
@@ -37,12 +39,12 @@ class Component:
     family: ClassVar[str]
     kinds: ClassVar[dict[str, type["Component"]]]
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         if Component in cls.__bases__:
             cls.family, cls.kinds = cls.kind, {}
-        else:
+        elif not abstract:
             cls.kinds[cls.kind] = cls
 
     def to_table(self) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def check_keys(where: str, table: Any, known: Iterable[str] | None) -> None:
         SettingError: With the nearest known key.
     """
     if not isinstance(table, Mapping):
-        message = f"{where} must be a table, but it is {table!r}. Write its keys below a line {where.split()[0]}."
+        message = f"{where} must be a table, but it is {table!r}. Write its keys as key = value lines."
         raise SettingError(message)
     for key in table if known is not None else ():
         if key not in (known := list(known or ())):
@@ -141,6 +143,6 @@ def check_number(
             f"at least {at_least:g}" if at_least is not None else "",
         ]
         bounds.append(f"below {below:g}" if below is not None else "")
-        must = " and ".join(filter(None, bounds)) or "finite"
+        must = " and ".join(filter(None, bounds)) or "that is finite"
         message = f"{argument} must be a number {must}, but it is {value!r}. Choose one in that range."
         raise SettingError(message)

@@ -14,7 +14,7 @@ import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from theory.component import Component, Named, check_number, one_of
 from theory.errors import SettingError
@@ -28,6 +28,7 @@ class Layer(Component):
     """Base of all layers; the methods without a body are what a new layer must say."""
 
     bias: bool
+    single_column: ClassVar[bool] = False  # whether an example is one column of features
 
     def check(self, input_shape: Shape) -> None:
         """Refuses examples of a shape that the layer cannot take (SettingError); ``input_shape`` has no batch axis."""
@@ -56,6 +57,10 @@ class Layer(Component):
     def blocks(self) -> int:
         """Number of independent problems."""
         return 1
+
+    def arrange(self, images: Array) -> Array:
+        """Images (N, C, *spatial) in the shape that the layer takes."""
+        return images
 
     def bias_shape(self, channels: int) -> Shape | None:
         """The shape of torch's bias, or ``None``."""
@@ -96,9 +101,9 @@ class Layer(Component):
     def to_columns(self, outputs: Array, xp: Any) -> Array:
         """Outputs (N, channels, *positions) as columns (blocks, q, N × positions)."""
         count, channels = outputs.shape[:2]
-        q = channels // self.blocks()
-        split = outputs.reshape((count, self.blocks(), q, math.prod(outputs.shape[2:])))
-        return xp.moveaxis(split, 0, 2).reshape((self.blocks(), q, -1))
+        q, positions = channels // self.blocks(), math.prod(outputs.shape[2:])
+        split = outputs.reshape((count, self.blocks(), q, positions))
+        return xp.moveaxis(split, 0, 2).reshape((self.blocks(), q, count * positions))
 
     def from_columns(self, columns: Array, input_shape: Shape, xp: Any) -> Array:
         """Columns (..., blocks, q, N × positions) as outputs (..., N, channels, *positions)."""
@@ -133,11 +138,13 @@ class Linear(Layer):
     """
 
     bias: bool = False
+    single_column = True
 
     def __post_init__(self) -> None:
         check_flag("bias", self.bias)
 
     def check(self, input_shape: Shape) -> None:
+        """One axis of features behind the batch."""
         if len(input_shape) != 1:
             message = (
                 f"inputs must have shape (N, features) for a Linear layer, but an example has shape {input_shape}. "
@@ -145,19 +152,28 @@ class Linear(Layer):
             )
             raise SettingError(message)
 
+    def arrange(self, images: Array) -> Array:
+        """Each image as one row."""
+        return images.reshape((len(images), -1))
+
     def positions(self, input_shape: Shape) -> Shape:
+        """None: one output per example."""
         return ()
 
     def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
+        """(outputs, features)."""
         return (channels, input_shape[0])
 
     def patches(self, x: Array, xp: Any) -> Array:
+        """The examples as columns."""
         return xp.moveaxis(x, 0, 1)[None]
 
     def identity_features(self, input_shape: Shape) -> list[list[int]]:
+        """Every feature is an input."""
         return [list(range(input_shape[0]))]
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
+        """``torch.nn.Linear``."""
         return Named("torch.nn.Linear", {"in_features": input_shape[0], "out_features": channels, "bias": self.bias})
 
 
@@ -232,6 +248,7 @@ class Conv(Layer):
         return pixels, pixels
 
     def check(self, input_shape: Shape) -> None:
+        """Channels, then one to three spatial axes, at least as large as the kernel."""
         if not 2 <= len(input_shape) <= 4 or 0 in input_shape:
             message = (
                 "inputs must have shape (N, C, *spatial) with one to three spatial axes for a Conv layer, but an "
@@ -247,15 +264,19 @@ class Conv(Layer):
         self.axes(input_shape)
 
     def blocks(self) -> int:
+        """One per group."""
         return self.groups
 
     def positions(self, input_shape: Shape) -> Shape:
+        """One output per place of the kernel."""
         return tuple(axis.positions for axis in self.axes(input_shape))
 
     def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
+        """(output channels, input channels per group, *kernel)."""
         return (channels, input_shape[0] // self.groups, *(axis.kernel for axis in self.axes(input_shape)))
 
     def patches(self, x: Array, xp: Any) -> Array:
+        """The patch matrix, axis by axis: each axis is gathered by the pixels that its taps read."""
         axes = self.axes(tuple(x.shape[1:]))
         count, channels = x.shape[:2]
         for number, axis in enumerate(axes, start=2):
@@ -270,9 +291,10 @@ class Conv(Layer):
         # (N, group, channel, positions and taps interleaved) to (group, channel, taps, N, positions)
         ordered = xp.moveaxis(x.reshape((count, *split)), (1, 2, *taps, 0), tuple(range(len(taps) + 3)))
         rows = channels // self.groups * math.prod(axis.kernel for axis in axes)
-        return ordered.reshape((self.groups, rows, -1))
+        return ordered.reshape((self.groups, rows, count * math.prod(axis.positions for axis in axes)))
 
     def identity_features(self, input_shape: Shape) -> list[list[int]]:
+        """The centre tap of each channel of the group."""
         axes = self.axes(input_shape)
         for axis in axes:
             if axis.kernel % 2 == 0:
@@ -288,6 +310,7 @@ class Conv(Layer):
         return [[channel * taps + centre for channel in range(input_shape[0] // self.groups)]] * self.groups
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
+        """``torch.nn.Conv1d``, ``Conv2d`` or ``Conv3d``."""
         arguments = {
             "in_channels": input_shape[0],
             "out_channels": channels,

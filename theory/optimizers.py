@@ -59,7 +59,7 @@ class Optimizer(Component):
         raise NotImplementedError
 
 
-class Descent(Optimizer):
+class Descent(Optimizer, abstract=True):
     """Base of the discrete optimisers; time is a number of steps."""
 
     discrete = True
@@ -70,7 +70,7 @@ class Descent(Optimizer):
         raise NotImplementedError
 
 
-class Flow(Optimizer):
+class Flow(Optimizer, abstract=True):
     """Base of the continuous optimisers; trained by a discrete companion."""
 
     discrete = False
@@ -186,7 +186,7 @@ class GradientDescent(Descent):
         return 2 / s_max if s_max > 0 else math.inf
 
     def flow_time(self, steps: float) -> float:
-        """:math:`t = k\\eta`."""
+        r""":math:`t = k\eta`."""
         return steps * self.learning_rate
 
     def torch_optimizer(self) -> Named:

@@ -47,7 +47,8 @@ def second_order(
     near_one = xp.where(trace < 0, xp.zeros_like(gap), gap)
     log_large = xp.where(trace < 0, xp.log(large), xp.log1p(-near_one))
     power = xp.exp(steps * log_large)
-    spread = 2 * xp.arctanh(xp.where(real, root / size, xp.zeros_like(root)))  # log(r_1/r_2)
+    # log(r_1/r_2); kept finite where r_2 is below rounding, so that no step is 0·∞.
+    spread = 2 * xp.arctanh(xp.clip(xp.where(real, root / size, xp.zeros_like(root)), 0, 1 - 2.0**-53))
     ratio = xp.where(root > 0, -xp.expm1(-steps * spread) / xp.where(root > 0, root, xp.ones_like(root)), steps / large)
     fundamental = parity * sign * power * ratio
     lead = (gap - drop) * fundamental

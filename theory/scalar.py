@@ -55,6 +55,8 @@ class Mode:
         equation: The scalar equation, in u.
         start: The initial values, in u.
         residual: g(s, ·), generic parameters.
+        short: The residual in the names of its roots, for reading.
+        roots: What those names stand for.
         special: Cases where the generic formula is 0/0, with the residual that holds there.
         remainder: What is left after substituting the residual; 0 means verified.
         time: The symbol of time: t for a flow, k for a descent.
@@ -63,6 +65,8 @@ class Mode:
     equation: sympy.Eq
     start: tuple[sympy.Eq, ...]
     residual: sympy.Expr
+    short: sympy.Expr
+    roots: dict[sympy.Symbol, sympy.Expr]
     special: tuple[tuple[sympy.Eq, sympy.Expr], ...]
     remainder: sympy.Expr
     time: sympy.Symbol
@@ -74,7 +78,7 @@ class Mode:
 
 
 def symbols_of(optimizer: Optimizer) -> dict[str, sympy.Symbol]:
-    """The letter of each parameter of an optimiser: learning rate η, momentum β, …"""
+    """The letter of each parameter of an optimiser: η for the learning rate, β for the momentum."""
     names = [field.name for field in fields(optimizer)]  # type: ignore[arg-type]
     return {name: sympy.Symbol(LETTERS.get(name, name), positive=True) for name in names}
 
@@ -115,7 +119,7 @@ def _first_order(matrix: sympy.Matrix, time: sympy.Symbol) -> Mode:
     after = residual.subs(k, k + 1) if time is k else residual.diff(t)
     remainder = sympy.Abs(sympy.expand(after - rate * residual)) + sympy.Abs(residual.subs(time, 0) - 1)
     equation = sympy.Eq(_shifted(u, time, 1), rate * u(time))
-    return Mode(equation, (sympy.Eq(u(0), 1),), residual, (), remainder, time)
+    return Mode(equation, (sympy.Eq(u(0), 1),), residual, residual, {}, (), remainder, time)
 
 
 def _second_order(matrix: sympy.Matrix, first: sympy.Expr, time: sympy.Symbol) -> Mode:
@@ -124,10 +128,16 @@ def _second_order(matrix: sympy.Matrix, first: sympy.Expr, time: sympy.Symbol) -
     discriminant = sympy.expand(trace**2 - 4 * determinant)
     root = sympy.sqrt(discriminant)
     plus, minus, double = (trace + root) / 2, (trace - root) / 2, trace / 2
-    power = (lambda r: r**k) if time is k else (lambda r: sympy.exp(r * t))
+    r_plus, r_minus = sympy.symbols("r_+ r_-")
+    roots = {r_plus: plus, r_minus: minus}
+
+    def power(r: sympy.Expr) -> sympy.Expr:
+        return r**k if time is k else sympy.exp(r * t)
+
     # u = a₊ p₊ + a₋ p₋ with p± = r±^k or exp(r± t) meets both initial values with these weights.
+    short = ((first - r_minus) * power(r_plus) + (r_plus - first) * power(r_minus)) / (r_plus - r_minus)
+    residual = short.subs(roots)
     weights = (first - minus) / root, (plus - first) / root
-    residual = weights[0] * power(plus) + weights[1] * power(minus)
     slope = (first - double) / double if time is k else first - double
     at_double = (1 + slope * time) * power(double)
     # Substitution. Each p satisfies the equation iff its root satisfies the characteristic polynomial; at a double root the
@@ -146,4 +156,4 @@ def _second_order(matrix: sympy.Matrix, first: sympy.Expr, time: sympy.Symbol) -
     equation = sympy.Eq(_shifted(u, time, 2), trace * _shifted(u, time, 1) - determinant * u(time))
     derivative = sympy.Eq(u(1), first) if time is k else sympy.Eq(sympy.Subs(u(t).diff(t), t, 0), first)
     special = ((sympy.Eq(discriminant, 0), at_double),)
-    return Mode(equation, (sympy.Eq(u(0), 1), derivative), residual, special, remainder, time)
+    return Mode(equation, (sympy.Eq(u(0), 1), derivative), residual, short, roots, special, remainder, time)

@@ -1,9 +1,10 @@
 """What a network is trained towards. A target says its values from the layer's features and the inputs."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from theory.component import Component
+from theory.component import Component, check_number
 from theory.errors import SettingError
 from theory.layers import Array, Layer
 
@@ -31,10 +32,11 @@ class Identity(Target):
 
     def check(self, layer: Layer) -> None:
         """Kernel sizes that are known before the data must be odd."""
-        kernel = getattr(layer, "kernel_size", None)
-        if kernel is not None:
-            dimensions = len(kernel) if isinstance(kernel, tuple) else 1
-            layer.identity_features((layer.blocks(), *(10**6,) * dimensions))
+        if getattr(layer, "kernel_size", None) is not None:
+            values = [getattr(layer, field.name) for field in fields(layer)]  # type: ignore[arg-type]
+            # A tuple in any field tells how many spatial axes there are.
+            axes = max(len(value) if isinstance(value, tuple) else 1 for value in values)
+            layer.identity_features((layer.blocks(), *(10**6,) * axes))
 
     def values(self, layer: Layer, x: Array, xp: Any) -> Array:
         """The rows of the feature matrix that are the input itself."""
@@ -56,7 +58,8 @@ class Constant(Target):
     value: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _nested(self.value))
+        if self.value is not None:
+            object.__setattr__(self, "value", _nested("value", self.value))
 
     def resolve(self, inputs: Array) -> Target:
         """The training example becomes the value.
@@ -80,11 +83,11 @@ class Constant(Target):
         positions = layer.positions(tuple(x.shape[1:]))
         if tuple(value.shape[1:]) != positions or value.ndim == 0:
             message = (
-                f"target Constant must have a value of shape (channels, *{positions}), the layer's output, but it has "
-                f"shape {tuple(value.shape)}. Pass a value of that shape."
+                f"target Constant must have a value of shape ({', '.join(map(str, ('channels', *positions)))}), the layer's "
+                f"output, but it has shape {tuple(value.shape)}. Pass a value of that shape."
             )
             raise SettingError(message)
-        return xp.stack([value] * len(x))
+        return xp.broadcast_to(value, (len(x), *value.shape))
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,8 @@ class LinearMap(Target):
     matrix: Any
 
     def __post_init__(self) -> None:
-        matrix = _nested(self.matrix)
-        rows = matrix if isinstance(matrix, tuple) else ()
-        if not rows or not all(isinstance(row, tuple) and len(row) == len(rows[0]) > 0 for row in rows):
+        matrix = _nested("matrix", self.matrix)
+        if len(_shape(matrix)) != 2 or 0 in _shape(matrix):
             message = f"matrix must be a matrix, (outputs, inputs), but it is {str(self.matrix)[:60]}. Pass nested lists or an array."
             raise SettingError(message)
         object.__setattr__(self, "matrix", matrix)
@@ -108,18 +110,16 @@ class LinearMap(Target):
     def values(self, layer: Layer, x: Array, xp: Any) -> Array:
         """One matrix product."""
         matrix = xp.asarray(self.matrix, dtype=x.dtype, device=x.device)
-        flat = x.reshape((len(x), -1))
+        flat = x.reshape((len(x), math.prod(x.shape[1:])))
         positions = layer.positions(tuple(x.shape[1:]))
-        size = 1
-        for length in positions:
-            size *= length
+        size = math.prod(positions)
         if matrix.shape[1] != flat.shape[1] or matrix.shape[0] % size:
             message = (
                 f"matrix must have {flat.shape[1]} columns and a multiple of {size} rows for these inputs and this layer, "
                 f"but it has shape {tuple(matrix.shape)}. Pass a matrix of that shape."
             )
             raise SettingError(message)
-        return (flat @ matrix.T).reshape((len(x), -1, *positions))
+        return (flat @ matrix.T).reshape((len(x), matrix.shape[0] // size, *positions))
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,25 @@ class Given(Target):
         raise SettingError(message)
 
 
-def _nested(value: Any) -> Any:
-    """An array or nested sequence as hashable nested tuples of floats."""
+def _nested(argument: str, value: Any) -> Any:
+    """An array or nested sequence as hashable nested tuples of floats.
+
+    Raises:
+        SettingError: If an entry is not a finite real number, or rows differ in length.
+    """
     value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, (list, tuple)):
-        return tuple(_nested(item) for item in value)
-    return float(value) if isinstance(value, (int, float)) else value
+    if not isinstance(value, (list, tuple)):
+        if not isinstance(value, bool):
+            check_number(argument, value)
+        return float(value)
+    rows = tuple(_nested(argument, item) for item in value)
+    if len({_shape(row) for row in rows}) > 1:
+        message = f"{argument} must be an array of numbers, but its rows differ in length. Pass a rectangular array."
+        raise SettingError(message)
+    return rows
+
+
+def _shape(nested: Any) -> tuple[int, ...]:
+    if not isinstance(nested, tuple):
+        return ()
+    return (len(nested), *(_shape(nested[0]) if nested else ()))

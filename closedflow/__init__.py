@@ -1,0 +1,40 @@
+"""Prove it, integrate it, train it: closed-form training of neural-network layers, verified three ways.
+
+The public names, imported when they are first used: the command line starts without sympy and torch.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "theory.setting": ("Setting",),
+    "theory.layers": ("Layer", "Linear", "Conv"),
+    "theory.optimizers": ("Optimizer", "Descent", "Flow", "GradientFlow", "GradientDescent", "HeavyBall", "Adam"),
+    "theory.targets": ("Target", "Identity", "Constant", "LinearMap", "Given"),
+    "theory.starts": ("Start", "TorchDefault", "Gaussian", "Zeros", "Orthogonal", "Fixed"),
+    "theory.errors": ("SettingError", "ClaimError", "DataError"),
+    "theory.solution": ("solve", "Solution"),
+    "theory.operators": ("prove", "Proof", "check_certificate"),
+    "theory.time": ("time_from_steps",),
+    "numerics.predictor": ("Predictor", "load"),
+    "numerics.integrate": ("integrate",),
+    "empirical.train": ("train", "Training"),
+    "empirical.crosscheck": ("crosscheck", "CrossCheck"),
+    "closedflow.verify": ("verify",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        message = f"module 'closedflow' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,353 @@
+"""The command line: reads arguments, calls the public functions, prints; nothing is computed here.
+
+Everything heavy is imported inside the commands, so that ``closedflow --help`` starts at once.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from closedflow import __version__
+
+if TYPE_CHECKING:
+    from empirical.data import Images
+
+BAD_INPUT = 2
+UNDECIDED = 3
+
+HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
+EXAMPLES = """Examples:
+  closedflow verify                      the theorems on real digits
+  closedflow verify --setting mine.toml  your own setting
+  closedflow prove claim.toml            a proof or a counterexample
+
+Exit codes: 0 all holds or was not run, 1 refuted or disagrees,
+            2 bad input, 3 undecided."""
+
+app = App(
+    name="closedflow",
+    help=HELP,
+    help_epilogue=EXAMPLES,
+    version=__version__,
+    result_action="return_value",
+    help_format="plaintext",
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Data:
+    """Options that choose the images."""
+
+    key: str | None = None
+    """Array to take from an .npz file."""
+    image_shape: str | None = None
+    """Channels and sizes of one image, such as 1,28,28; inferred if square."""
+    examples: str | None = None
+    """Training examples by index, such as 0,5."""
+
+    def read(self, path: Path) -> "Images":
+        """The images in a file."""
+        from empirical.data import read_images
+
+        shape = None if self.image_shape is None else whole_numbers("image-shape", self.image_shape)
+        return read_images(path, key=self.key, image_shape=shape)
+
+
+@app.command
+def verify(
+    *theorems: str,
+    all_cases: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    setting: Path | None = None,
+    data: Path | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float64", "float32"] = "float64",
+    seed: int = 0,
+    json: Path | None = None,
+    options: Data = Data(),
+) -> int:
+    """Prove, integrate and train: the verdict table.
+
+    Args:
+        theorems: Names or ids (see `closedflow theorems`); all of them if none is given.
+        all_cases: Every case, not only the most telling ones.
+        setting: A TOML file with a setting of your own, instead of the theorems.
+        data: Images to train on: .npy, .npz or IDX, or a .gz of it. Default: scikit-learn's digits.
+        device: Where training runs.
+        dtype: The arithmetic of the training.
+        seed: Seed of the starts.
+        json: Also write the table to this file.
+        options: Which images.
+    """
+    from closedflow.table import print_table
+    from closedflow.verify import verify as run_verify
+    from empirical.data import digits
+    from theory.setting import Setting
+
+    chosen = None if setting is None else Setting.load(setting)
+    images = digits() if data is None else options.read(data)
+    first = whole_numbers("examples", options.examples or "0")
+    trained = images.take(first)
+    if chosen is None:
+        # Cases that need more examples, and the test images, take the others in their order.
+        others = [index for index in range(len(images.values)) if index not in set(first)]
+        shown = images.take([*first, *others])
+        images = type(images)(shown.values, trained.source)
+    with progress() as report:
+        table = run_verify(
+            list(theorems) or None,
+            chosen,
+            trained if chosen else images,
+            device,
+            seed,
+            every_case=all_cases,
+            dtype=dtype,
+            progress=report,
+        )
+    if json is not None:
+        save(json, table.to_json() + "\n")
+    print_table(table, console())
+    return table.exit_code
+
+
+@app.command
+def theorems(*, json: Path | None = None) -> int:
+    """The library: statements, hypotheses, false twins and cases.
+
+    Args:
+        json: Write the list to this file instead.
+    """
+    import json as json_module
+
+    from theory.theorems import library
+
+    if json is not None:
+        rows = [
+            {
+                "id": theorem.id,
+                "name": theorem.name,
+                "title": theorem.title,
+                "statement": theorem.statement,
+                "hypotheses": theorem.hypotheses,
+                "claims": [{"says": claim.says, "claim": claim.equation} for claim in theorem.claims],
+                "false_twin": {"says": theorem.false_twin.says, "claim": theorem.false_twin.equation},
+                "cases": [case.name for case in theorem.cases],
+            }
+            for theorem in library()
+        ]
+        save(json, json_module.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        return 0
+    out = console()
+    for theorem in library():
+        out.print(f"[bold]{theorem.id} {theorem.title}[/]  ({theorem.name})", highlight=False)
+        out.print(f"  {theorem.statement}", highlight=False, markup=False)
+        out.print(f"  Assumes: {'; '.join(theorem.hypotheses)}.", highlight=False, markup=False)
+        out.print(f"  False twin: {theorem.false_twin.says}.", highlight=False, markup=False)
+        out.print(f"  Cases: {'; '.join(case.name for case in theorem.cases)}.\n", highlight=False, markup=False)
+    return 0
+
+
+@app.command
+def solve(setting: Path, *, format: Literal["text", "latex", "markdown", "python", "json"] = "text") -> int:
+    """The closed form of a setting, with its proof.
+
+    Args:
+        setting: A TOML file.
+        format: How to print it; python is a standalone numpy function.
+    """
+    from theory.setting import Setting
+    from theory.solution import solve as solve_setting
+
+    solution = solve_setting(Setting.load(setting))
+    match format:
+        case "latex":
+            print(solution.latex())
+        case "markdown":
+            print(solution.markdown())
+        case "python":
+            print(solution.python())
+        case "json":
+            print(_json(solution))
+        case _:
+            print(solution)
+    return UNDECIDED if solution.proof.verdict == "undecided" else 1 if solution.proof.verdict == "refuted" else 0
+
+
+def _json(solution: Any) -> str:
+    import json
+
+    one = solution.one_example
+    fields = {
+        "setting": str(solution.setting),
+        "weight": str(solution.weight),
+        "residual": str(solution.residual),
+        "rates": str(solution.rates),
+        "limit": str(solution.limit),
+        "one_example": {"weight": str(one.weight), "limit": str(one.limit), "where": one.where},
+        "latex": solution.latex(),
+        "proof": {"verdict": solution.proof.verdict, "lemmas": solution.proof.lemmas, "reason": solution.proof.reason},
+    }
+    return json.dumps(fields, indent=1, ensure_ascii=False)
+
+
+@app.command
+def predict(
+    setting: Path,
+    *,
+    train: Path,
+    test: Path,
+    times: str,
+    out: Path,
+    plot: Path | None = None,
+    seed: int = 0,
+    options: Data = Data(),
+) -> int:
+    """The closed form on data: predictions, errors and losses at the given times, in one .npz file.
+
+    Args:
+        setting: A TOML file.
+        train: Training images; all of them, unless --examples chooses.
+        test: Test images.
+        times: Flow times, or step counts for a descent, such as 0,10,inf.
+        out: The .npz file to write: times, predictions, error, loss, weight, bias, and the setting as text.
+        plot: Also draw the predictions to this picture.
+        seed: Seed of the start.
+        options: Which images.
+    """
+    import numpy as np
+
+    from numerics.files import whole_file
+    from numerics.predictor import Predictor
+    from theory.setting import Setting
+
+    chosen = Setting.load(setting)
+    images = options.read(train)
+    if options.examples:
+        images = images.take(whole_numbers("examples", options.examples))
+    tests = options.read(test)
+    predictor = Predictor(chosen, chosen.layer.arrange(images.values), seed=seed)
+    points, x = numbers("times", times), chosen.layer.arrange(tests.values)
+    arrays = {
+        "times": np.array(points),
+        "predictions": predictor.predict(x, points),
+        "loss": predictor.loss(points),
+        "weight": predictor.weight(points),
+        "setting": np.array(chosen.to_toml()),
+    }
+    if chosen.target.is_function:
+        arrays["error"] = predictor.error(x, points)
+    if (bias := predictor.bias(points)) is not None:
+        arrays["bias"] = bias
+    with whole_file(out) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    out_console = console()
+    out_console.print(f"trained on {images.source} ({len(images.values)} in all)", highlight=False, markup=False)
+    out_console.print(f"tested on {tests.source} ({len(tests.values)} in all)", highlight=False, markup=False)
+    ranks, margin = predictor.spectrum.ranks, predictor.spectrum.margin
+    out_console.print(
+        f"rank {ranks} of {predictor.problem.features.shape[1]} features, {margin:.2g}× above rounding", highlight=False
+    )
+    for index, point in enumerate(points):
+        error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
+        out_console.print(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}", highlight=False)
+    if plot is not None:
+        from closedflow.plot import draw_predictions
+
+        letter = "k" if chosen.optimizer.discrete else "t"
+        titles = [f"{letter} = {point:g}" for point in points]
+        draw_predictions(plot, x, arrays["predictions"], titles)
+    return 0
+
+
+@app.command
+def prove(claim: Path, *, json: Path | None = None) -> int:
+    """A proof for all dimensions, an exact counterexample, or an honest "undecided".
+
+    Args:
+        claim: A TOML file with claim, shapes, and if needed assume, scalars, flow and where.
+        json: Write the certificate to this file if the claim is proved.
+    """
+    from closedflow.claims import load_claim
+    from theory.operators import prove as prove_claim
+
+    proof = prove_claim(**load_claim(claim))
+    print(f"{proof}\n  in {proof.seconds:.3f} s")
+    if json is not None and proof.certificate is not None:
+        save(json, proof.certificate + "\n")
+    return {"proved": 0, "refuted": 1}.get(proof.verdict, UNDECIDED)
+
+
+def save(path: Path, text: str) -> None:
+    """Writes a text whole or not at all."""
+    from numerics.files import whole_file
+
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """The whole numbers in a comma-separated list."""
+    values = numbers(option, text)
+    if any(value != value or value in (float("inf"), -float("inf")) or value != int(value) for value in values):
+        raise _bad(option, "whole numbers separated by commas", text, "Write, say, 0,5.")
+    return [int(value) for value in values]
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """The numbers in a comma-separated list; inf is allowed."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise _bad(option, "numbers separated by commas", text, "Write, say, 0,10,inf.") from None
+
+
+def _bad(option: str, must: str, text: str, repair: str) -> Exception:
+    from theory.errors import SettingError
+
+    return SettingError(f"--{option} must be {must}, but it is {text!r}. {repair}")
+
+
+def console() -> Any:
+    """Where results go: colours only on a terminal, room for the table elsewhere."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, silent when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda name, number, total: bar.update(task, description=name, completed=number, total=total)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns its exit code; bad input is one line on stderr."""
+    try:
+        result = app(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _refuse(" ".join(str(error).split()) + " See closedflow --help.")
+    except ValueError as error:
+        from theory.errors import SettingError
+
+        if not isinstance(error, SettingError):
+            raise
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return _refuse("interrupted; nothing was written", code=130)
+    return int(result or 0)
+
+
+def _refuse(message: str, code: int = BAD_INPUT) -> int:
+    print(f"closedflow: {message}", file=sys.stderr)
+    return code

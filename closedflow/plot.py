@@ -1,0 +1,53 @@
+"""Pictures: what a network makes of test images over time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from theory.errors import SettingError
+
+SHOWN = 6  # test images in a picture
+
+
+def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence[str]) -> None:
+    """Draws the first test images (rows) and their predictions at each time (columns); signals are drawn as curves.
+
+    Raises:
+        SettingError: If matplotlib is not installed, or the picture cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        message = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
+        raise SettingError(message) from None
+    rows = min(SHOWN, len(inputs))
+    figure = Figure(figsize=(1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, len(titles) + 1, squeeze=False)
+    for row in range(rows):
+        for column, picture in enumerate([inputs[row], *(prediction[row] for prediction in predictions)]):
+            axis = axes[row][column]
+            _draw(axis, picture, inputs[row])
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if row == 0:
+                axis.set_title("input" if column == 0 else titles[column - 1], fontsize=9)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        message = (
+            f"--plot must be a picture file that can be written, but {path} is not: {error}. Use a .png or .svg path."
+        )
+        raise SettingError(message) from None
+
+
+def _draw(axis: Any, picture: Any, reference: Any) -> None:
+    side = round(picture.shape[-1] ** 0.5)
+    if picture.ndim == 1 and side * side == picture.shape[-1]:
+        picture, reference = picture.reshape(side, side), reference.reshape(-1)
+    elif picture.ndim >= 3:
+        picture = picture[0] if picture.ndim == 3 else picture[0][picture.shape[1] // 2]
+    if picture.ndim == 2 and min(picture.shape) > 1:
+        low, high = min(0.0, float(reference.min())), max(1e-12, float(reference.max()))
+        axis.imshow(picture, cmap="gray", vmin=low, vmax=high)
+    else:
+        axis.plot(picture.reshape(-1), color="black", linewidth=1)

@@ -1,0 +1,210 @@
+"""`verify`: the verdict table, as data."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from empirical.data import Images, digits
+from empirical.device import describe, resolve
+from empirical.levels import Level
+from empirical.measure import Measurement
+from empirical.setting_levels import integration_level, training_level
+from numerics.arrays import real_array
+from numerics.predictor import Predictor
+from theory.errors import DataError
+from theory.setting import Setting
+from theory.solution import solve
+from theory.theorems import Theorem, find, library
+
+TESTS = 3  # images a network is tested on in each case
+
+
+@dataclass(frozen=True)
+class Row:
+    """One theorem (or setting) and case.
+
+    Attributes:
+        id: The theorem's id, or "setting".
+        title: Its title.
+        case: What was measured.
+        proof: ``proved``, ``refuted`` or ``undecided``.
+        proof_reason: Why it is undecided, or "".
+        seconds: How long the proof took.
+        lemmas: What the proof stands on.
+        integration: The level of the solver.
+        training: The level of torch.
+        device: Where training ran.
+    """
+
+    id: str
+    title: str
+    case: str
+    proof: str
+    proof_reason: str
+    seconds: float
+    lemmas: tuple[str, ...]
+    integration: Level
+    training: Level
+    device: str
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """The rows, and what they were computed from."""
+
+    rows: tuple[Row, ...]
+    header: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0: everything holds or was not run; 1: something is refuted or disagrees; 3: something is undecided."""
+        found = {row.proof for row in self.rows}
+        found |= {level.verdict for row in self.rows for level in (row.integration, row.training)}
+        return 1 if found & {"refuted", "disagrees"} else 3 if "undecided" in found else 0
+
+    def to_json(self) -> str:
+        """The table as JSON text; an infinite ratio is written as the string "inf"."""
+        rows = [asdict(row) for row in self.rows]
+        for row in rows:
+            for level in (row["integration"], row["training"]):
+                level["ratio"] = level["ratio"] if math.isfinite(level["ratio"]) else "inf"
+        return json.dumps(
+            {"header": self.header, "exit_code": self.exit_code, "rows": rows}, indent=1, ensure_ascii=False
+        )
+
+    def __str__(self) -> str:
+        from closedflow.table import text
+
+        return text(self)
+
+
+def verify(
+    theorems: Sequence[str] | None = None,
+    setting: Setting | None = None,
+    inputs: Any = None,
+    device: str = "auto",
+    seed: int = 0,
+    *,
+    every_case: bool = False,
+    dtype: str = "float64",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> VerdictTable:
+    """Takes theorems, or a setting of one's own, through proof, integration and training.
+
+    Args:
+        theorems: Names or ids; None means all.
+        setting: A setting instead of theorems.
+        inputs: Images (N, C, *spatial) or (N, features): the training examples come first, the others are for testing. None
+            means scikit-learn's digits. With a setting, all of them are training examples (None: the first digit).
+        device: Where training runs: "auto", "cpu" or "cuda".
+        seed: Seed of the starts.
+        every_case: All cases of each theorem, not only the telling ones.
+        dtype: The arithmetic of the training, "float64" or "float32".
+        progress: Called before each row with its name, its number and the number of rows.
+
+    Raises:
+        SettingError: If a name, the setting or the data are not usable.
+
+    Example:
+        >>> table = verify(["T3"], device="cpu")
+        >>> [(row.id, row.proof, row.integration.verdict, row.training.verdict) for row in table.rows]
+        [('T3', 'proved', 'agrees', 'agrees'), ('T3', 'proved', 'agrees', 'agrees')]
+    """
+    images = digits() if inputs is None else as_images(inputs)
+    chosen = resolve(device)
+    header = describe_run(images, chosen, dtype, seed)
+    if setting is not None:
+        train = images.take([0]) if inputs is None else images
+        report = progress or (lambda name, number, total: None)
+        report("the setting", 0, 1)
+        return VerdictTable((setting_row(setting, train, chosen, dtype, seed),), header | {"setting": str(setting)})
+    selected = [find(name) for name in theorems] if theorems else library()
+    rows = theorem_rows(selected, images, chosen, dtype, seed, every_case, progress)
+    return VerdictTable(tuple(rows), header)
+
+
+def as_images(inputs: Any) -> Images:
+    """Arrays from a caller as images, one channel where there is none."""
+    if isinstance(inputs, Images):
+        return inputs
+    array = real_array("inputs", inputs)
+    if array.ndim < 2 or array.size == 0:
+        message = f"inputs must be images (N, C, *spatial) or rows (N, features), but they have shape {array.shape}. Add the batch axis."
+        raise DataError(message)
+    return Images(array if array.ndim > 2 else array[:, None], f"inputs of shape {array.shape}")
+
+
+def theorem_rows(
+    theorems: Sequence[Theorem],
+    images: Images,
+    device: str,
+    dtype: str,
+    seed: int,
+    every_case: bool,
+    progress: Callable[[str, int, int], None] | None,
+) -> Iterator[Row]:
+    """One row per theorem and case."""
+    cases = [(theorem, case) for theorem in theorems for case in theorem.cases if case.telling or every_case]
+    for number, (theorem, case) in enumerate(cases):
+        if progress:
+            progress(f"{theorem.id} {case.name}", number, len(cases))
+        train, test = split(images.values, case.examples)
+        measured = Measurement(case, train, test, seed)
+        reasons = [proof.residual or "" for proof in theorem.proofs if proof.verdict == "undecided"]
+        yield Row(
+            theorem.id,
+            theorem.title,
+            case.name,
+            theorem.verdict,
+            "; ".join(reasons),
+            theorem.seconds,
+            theorem.lemmas,
+            measured.integration(),
+            measured.training(device, dtype),
+            device,
+        )
+
+
+def setting_row(setting: Setting, train: Images, device: str, dtype: str, seed: int) -> Row:
+    """The row of a user's own setting."""
+    solution = solve(setting)
+    predictor = Predictor(setting, setting.layer.arrange(train.values), seed=seed)
+    proof = solution.proof
+    return Row(
+        "setting",
+        f"{setting.layer.kind} by {setting.optimizer.kind}",
+        f"{len(train.values)} example{'s' if len(train.values) > 1 else ''}",
+        proof.verdict,
+        proof.reason,
+        proof.seconds,
+        proof.lemmas,
+        integration_level(predictor),
+        training_level(predictor, device, dtype),
+        device,
+    )
+
+
+def split(values: Any, examples: int) -> tuple[Any, Any]:
+    """The first examples to train on, and others to test on; with no others, the examples mirrored."""
+    train, rest = values[:examples], values[examples:]
+    if len(rest) == 0:
+        rest = train[..., ::-1]
+    return train, rest[np.linspace(0, len(rest) - 1, TESTS).astype(int)]
+
+
+def describe_run(images: Images, device: str, dtype: str, seed: int) -> dict[str, str]:
+    """What the table's header says."""
+    import platform
+    from importlib.metadata import version
+
+    packages = ", ".join(f"{name} {version(name)}" for name in ("closedflow", "sympy", "numpy", "scipy", "torch"))
+    return {
+        "data": images.source,
+        "device": describe(device),
+        "arithmetic": f"{dtype}, seed {seed}",
+        "versions": f"Python {platform.python_version()}, {packages}",
+    }

@@ -1,0 +1,175 @@
+"""One case of a theorem on real data: the formula that was proved, against the integrated and the trained network."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from empirical.levels import Level, judge, worst_of
+from empirical.train import train_problem
+from empirical.views import show
+from numerics.arrays import Float
+from numerics.budget import Budget, unit_roundoff
+from numerics.formula import letters, value
+from numerics.integrate import MAX_IMPLICIT, MAX_STIFFNESS, trajectory
+from numerics.predictor import Predictor
+from theory.optimizers import HeavyBall, Optimizer
+from theory.setting import Setting
+from theory.theorems import Case
+
+TRUNCATION = 1e-6  # how near to its limit a run is taken, as a share of the way; the rest is in the budget
+LOW_RATE = 0.01  # η·s_max of a flow's companion: a discretisation of about 0.2 %
+MAX_STEPS = 20_000
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A case with its data.
+
+    Args:
+        case: The case.
+        train: Training images, (N, C, *spatial).
+        test: Test images, likewise.
+        seed: Seed of the start.
+    """
+
+    case: Case
+    train: Float
+    test: Float
+    seed: int = 0
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The closed form of the case; a descent's learning rate is put in units of 1/s_max."""
+        layer, optimizer = self.case.setting.layer, self.case.setting.optimizer
+        train, _ = show(self.case.view, self.train, self.test)
+        inputs = layer.arrange(train)
+        setting = self.case.setting
+        if optimizer.discrete:
+            # The rates do not depend on the optimiser: a rate too small to diverge is enough to learn them.
+            probe = Predictor(replace(setting, optimizer=_slowed(optimizer, 1e-300)), inputs, seed=self.seed)
+            fastest = float(probe.rates.max())
+            setting = replace(setting, optimizer=_slowed(optimizer, optimizer.learning_rate / fastest))  # type: ignore[attr-defined]
+        return Predictor(setting, inputs, seed=self.seed)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The bounds of the case."""
+        return Budget(self.predictor)
+
+    @cached_property
+    def values(self) -> dict[str, Float]:
+        """The values of the formula's letters."""
+        _, test = show(self.case.view, self.train, self.test)
+        return letters(self.predictor.problem, self.predictor.setting.layer.arrange(test))
+
+    @cached_property
+    def rates(self) -> tuple[float, float]:
+        """The slowest and the fastest rate of a mode in the range of Φ."""
+        rates = self.predictor.rates[self.predictor.spectrum.values > 0]
+        return float(rates.min()), float(rates.max())
+
+    @cached_property
+    def gain(self) -> float:
+        """The largest factor by which the probe magnifies an error of the weight."""
+        if self.case.probe == "I":
+            return 1.0
+        return float(np.linalg.norm(self._value(self.case.probe), 2, axis=(-2, -1)).max())
+
+    def _value(self, text: str, time: float = 0.0) -> Float:
+        return value(text, self.values, flow=self.case.flow, time=time, shapes=self.case.shapes)
+
+    def compare(self, theta: Float, times: Float, bounds: Float) -> Level:
+        """The verdict on measured block weights at times, each with its error bound."""
+        distances, budgets, sizes = [], [], []
+        for weight, time, bound in zip(theta, times, bounds, strict=True):
+            measured = value(f"W @ ({self.case.probe})", {**self.values, "W": weight}, shapes=self.case.shapes)
+            expected = self._value(self.case.value, float(time))
+            distances.append(np.linalg.norm(measured - expected))
+            # The formula is evaluated by a route of its own, with the same sensitivity to rounding as the closed form.
+            budgets.append(self.gain * (bound + self.budget.evaluation(float(time))))
+            sizes.append(max(float(np.linalg.norm(expected)), float(np.linalg.norm(measured))))
+        reason = self._dichotomy(theta[-1], budgets[-1]) if self.case.vanishing else ""
+        return judge(np.array(distances), np.array(budgets), np.array(sizes), reason)
+
+    def _dichotomy(self, weight: Float, budget: float) -> str:
+        """Whether the network is exact on the test examples exactly when the theorem's condition holds."""
+        spread = self.predictor.spectrum
+        condition = max(float(row[row > 0].max() / row[row > 0].min()) for row in spread.values if (row > 0).any())
+        size = float(np.linalg.norm(self.values["V"]))
+        floor = 4 * max(self.values["X"].shape[-2:]) * unit_roundoff("float64") * condition * size
+        condition_holds = float(np.linalg.norm(self._value(self.case.vanishing))) <= floor
+        error = float(np.linalg.norm((weight - self.values["Wstar"]) @ self.values["V"]))
+        if condition_holds == (error <= budget):
+            return ""
+        return f"the range condition {'holds' if condition_holds else 'fails'} and the error is {error:.3g}"
+
+    def integration(self) -> Level:
+        """The formula against the equation solved by the adaptive solver, or the descent's own recurrence."""
+        slowest, fastest = self.rates
+        problem, discrete = self.predictor.problem, self.predictor.setting.optimizer.discrete
+        if discrete:
+            times = np.array([1.0, self.case.reach])
+        elif self.case.at_limit:
+            times = np.array([math.log(1 / TRUNCATION) / slowest])
+            if fastest * times[0] > MAX_STIFFNESS and problem.start.size > MAX_IMPLICIT:
+                return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
+        else:
+            times = np.array([0.2, 1.0]) * self.case.reach / fastest
+        result = trajectory(problem, times)
+        bounds = np.array([self.budget.integration(result, index, float(time)) for index, time in enumerate(times)])
+        if self.case.at_limit:
+            bounds = bounds + self.budget.truncation(float(times[0]))
+            times = np.array([math.inf])
+        return self.compare(result.theta, times, bounds)
+
+    def training(self, device: str = "auto", dtype: str = "float64") -> Level:
+        """The formula against torch: a descent itself, a flow at η and η/2, a limit by momentum until it is near."""
+        if self.predictor.setting.optimizer.discrete:
+            return self._trained(None, int(self.case.reach), device, dtype)
+        if self.case.at_limit:
+            return self._trained_to_limit(device, dtype)
+        rate = LOW_RATE / self.rates[1]
+        steps = round(self.case.reach / LOW_RATE)
+        levels = [self._trained(rate / part, steps * part, device, dtype) for part in (1, 2)]
+        return worst_of(levels)
+
+    def _trained(self, rate: float | None, steps: int, device: str, dtype: str) -> Level:
+        marks = [steps // 5, steps]
+        run = train_problem(self.predictor.problem, steps, record=marks, learning_rate=rate, device=device, dtype=dtype)
+        gaps = [self.budget.gap(rate or 0.0, step) for step in marks]
+        if None in gaps:
+            return Level("not run", 0.0, f"no discretisation bound is derived for {self.predictor.setting.optimizer}")
+        unit = unit_roundoff(dtype)
+        rounding = np.array([self.budget.rounding(float(step), unit, run.optimizer) for step in marks])
+        bounds = np.array(gaps, dtype=np.float64) + rounding
+        theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
+        return self.compare(theta, np.array(marks, dtype=np.float64) * (rate or 1.0), bounds)
+
+    def _trained_to_limit(self, device: str, dtype: str) -> Level:
+        """Momentum at its best rate for these modes: the limit is the same for every optimiser that converges."""
+        low, high = (math.sqrt(rate) for rate in self.rates)
+        momentum = ((high - low) / (high + low)) ** 2
+        optimizer = HeavyBall(learning_rate=4 / (high + low) ** 2 * (1 - 1e-9), momentum=momentum)
+        travelled = float(np.linalg.norm(self.budget.travel))
+        steps = 16
+        while self.budget.truncation(steps, optimizer) > TRUNCATION * travelled:
+            steps *= 2
+            if steps > MAX_STEPS:
+                return Level("not run", 0.0, f"the slowest mode would need more than {MAX_STEPS} steps")
+        setting: Setting = replace(self.predictor.setting, optimizer=optimizer)
+        run = train_problem(
+            replace(self.predictor.problem, setting=setting), steps, record=[steps], device=device, dtype=dtype
+        )
+        bound = self.budget.truncation(steps, optimizer) + self.budget.rounding(steps, unit_roundoff(dtype), optimizer)
+        theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
+        return self.compare(theta, np.array([math.inf]), np.array([bound]))
+
+
+def _slowed(optimizer: Optimizer, rate: float) -> Optimizer:
+    return optimizer.with_values(learning_rate=rate)
+
+
+def _double(array: Float | None) -> Float | None:
+    return None if array is None else array.astype(np.float64)

@@ -1,0 +1,400 @@
+"""Hypothesis strategies for settings, data and whole problems: for the project's tests and for users' own theorems.
+
+Everything is built from factors and valid by construction, never by rejection: a kernel is drawn before the image that
+it must fit, the spectrum of the data before the data, the data before the learning rate that they allow. Rank-deficient
+data, blank channels and repeated examples are ordinary here, because that is where formulas break.
+
+Example:
+    A law of one's own, on random problems of every kind::
+
+        @given(problems())
+        def test_a_prediction_starts_at_the_start(case):
+            assert (Predictor(*case).weight(0)[0] == case.initial_weight).all()
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from numerics.arrays import Float
+from numerics.spectrum import spectrum
+from theory.errors import SettingError
+from theory.geometry import PADDING_MODES
+from theory.layers import Conv, Layer, Linear, Shape
+from theory.optimizers import GradientFlow, Optimizer
+from theory.setting import LOSSES, Setting
+from theory.starts import Fixed, Gaussian, Orthogonal, Start, TorchDefault, Zeros
+from theory.targets import Constant, Given, Identity, LinearMap, Target
+
+MAX_LEARNING_RATE = 1e6
+MAX_RATE_FRACTION = 0.95  # of the learning rate at which a descent stops converging
+TARGETS = ("identity", "constant", "linear_map", "given")
+
+
+class Case(NamedTuple):
+    """A drawn problem, in the argument order of ``Predictor``, ``integrate`` and ``train``: pass it as ``*case``.
+
+    ``targets`` are None unless the target is ``Given()``; the start has torch's shapes, no bias for a layer without.
+    """
+
+    setting: Setting
+    inputs: Float
+    targets: Float | None
+    initial_weight: Float
+    initial_bias: Float | None
+
+
+def seeds() -> SearchStrategy[int]:
+    """Seeds of numpy generators; what is drawn from one shrinks to what seed 0 gives.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(seeds(), lambda seed: True)
+        0
+    """
+    return st.integers(0, 2**16)
+
+
+def spectra(size: int) -> SearchStrategy[Float]:
+    """Eigenvalues, so many, descending: ordinary ones, repeated ones, exact zeros, and near-zeros down to 1e-300.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(spectra(3), lambda s: s[0] > 0 and s[2] == 0).tolist()
+        [1.0, 0.0, 0.0]
+    """
+    ordinary = st.floats(-3, 2).map(lambda power: 10.0**power)
+    near_zero = st.floats(-300, -12).map(lambda power: 10.0**power)
+    value = st.one_of(st.just(0.0), st.just(1.0), ordinary, near_zero)
+    return st.lists(value, min_size=size, max_size=size).map(lambda values: np.sort(np.array(values))[::-1])
+
+
+@st.composite
+def singular_values(draw: DrawFn, size: int, rank: int | None = None, condition: float = 1e3) -> Float:
+    """Singular values, descending from 1: ``rank`` of them (drawn if None) within ``condition``, the rest exactly 0.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(singular_values(3, rank=2), lambda values: True).tolist()
+        [1.0, 1.0, 0.0]
+    """
+    rank = draw(st.integers(min(1, size), size)) if rank is None else rank
+    powers = draw(st.lists(st.floats(0, 1), min_size=max(rank - 1, 0), max_size=max(rank - 1, 0)))
+    values = [1.0, *(condition**-power for power in sorted(powers))][:rank]
+    return np.array(values + [0.0] * (size - rank))
+
+
+@st.composite
+def feature_data(
+    draw: DrawFn,
+    features: int | None = None,
+    examples: int | None = None,
+    rank: int | None = None,
+    condition: float = 1e3,
+    scale: float = 1.0,
+) -> Float:
+    r"""Inputs of a Linear layer, (examples, features): :math:`X^\top`, :math:`X = U \Sigma V^\top` by its spectrum.
+
+    Args:
+        draw: Hypothesis passes it.
+        features: The length of an example; drawn from 1 to 6 if None.
+        examples: How many; drawn from 1 to 5 if None, so that fewer examples than features are the normal case.
+        rank: The rank; drawn if None.
+        condition: The largest ratio of positive singular values.
+        scale: The largest singular value.
+
+    Example:
+        >>> from hypothesis import find
+        >>> x = find(feature_data(features=4, examples=3, rank=2), lambda x: True)
+        >>> x.shape, np.linalg.matrix_rank(x).item()
+        ((3, 4), 2)
+    """
+    features = draw(st.integers(1, 6)) if features is None else features
+    examples = draw(st.integers(1, 5)) if examples is None else examples
+    values = draw(singular_values(min(features, examples), rank, condition))
+    rng = np.random.default_rng(draw(seeds()))
+    left, right = (np.linalg.qr(rng.standard_normal((side, len(values))))[0] for side in (examples, features))
+    return np.asarray(scale * (left * values) @ right.T)
+
+
+@st.composite
+def images(draw: DrawFn, shape: Shape, examples: int | None = None) -> Float:
+    r"""Inputs of a Conv layer, (examples, \*shape): noise, flat or one lit corner pixel, blank channels, duplicates.
+
+    Args:
+        draw: Hypothesis passes it.
+        shape: (C, \*spatial), one to three spatial axes.
+        examples: How many; drawn from 1 to 3 if None.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(images((1, 2, 2), examples=1), lambda x: (x != 0).sum() == 1).tolist()
+        [[[[1.0, 0.0], [0.0, 0.0]]]]
+    """
+    examples = draw(st.integers(1, 3)) if examples is None else examples
+    drawn: list[Float] = []
+    for _ in range(examples):
+        what = draw(st.sampled_from(("noise", "flat", "corner", "duplicate") if drawn else ("noise", "flat", "corner")))
+        image = np.zeros(shape)
+        if what == "noise":
+            image = np.random.default_rng(draw(seeds())).standard_normal(shape)
+        elif what == "flat":
+            image = np.ones(shape)
+        elif what == "corner":
+            image[(0,) * len(shape)] = 1.0
+        drawn.append(drawn[0].copy() if what == "duplicate" else image)
+    batch = np.array(drawn)
+    blank = draw(st.sets(st.integers(1, shape[0] - 1), max_size=shape[0] - 1)) if shape[0] > 1 else set()
+    batch[:, sorted(blank)] = 0.0
+    return batch
+
+
+def _one_or_each(draw: DrawFn, numbers: SearchStrategy[int], axes: int) -> int | Shape:
+    each = st.lists(numbers, min_size=axes, max_size=axes)
+    return draw(numbers) if draw(st.booleans()) else tuple(draw(each))
+
+
+@st.composite
+def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: bool = True) -> Layer:
+    """Layers: fully connected, or a convolution with every option of torch's.
+
+    Args:
+        draw: Hypothesis passes it.
+        axes: Spatial axes: 0 for Linear, 1 to 3 for Conv; drawn if None.
+        odd: Only kernels with a centre tap, as ``Identity()`` needs.
+        biases: Whether a bias may be drawn.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(layers(axes=0), lambda layer: layer.bias)
+        Linear(bias=True)
+        >>> find(layers(axes=1), lambda layer: layer.padding == "same" and layer.kernel_size == 2).stride
+        1
+    """
+    axes = draw(st.integers(0, 3)) if axes is None else axes
+    bias = draw(st.booleans()) if biases else False
+    if axes == 0:
+        return Linear(bias=bias)
+    taps = st.sampled_from([number for number in range(1, 6 if axes == 1 else 4) if number % 2 or not odd])
+    pixels = st.integers(0, 2)
+    padding = draw(st.one_of(st.sampled_from(["same", "valid"]), pixels, st.tuples(*[pixels] * axes)))
+    return Conv(
+        kernel_size=_one_or_each(draw, taps, axes),
+        stride=1 if padding == "same" else _one_or_each(draw, st.integers(1, 3), axes),
+        padding=padding,
+        dilation=_one_or_each(draw, st.integers(1, 2), axes),
+        groups=draw(st.integers(1, 3)),
+        padding_mode=draw(st.sampled_from(PADDING_MODES)),
+        bias=bias,
+    )
+
+
+def _accepts(layer: Layer, shape: Shape) -> bool:
+    try:
+        layer.check(shape)
+    except SettingError:
+        return False
+    return True
+
+
+def _fits(layer: Layer, shape: list[int], axis: int, size: int) -> bool:
+    return _accepts(layer, (*shape[:axis], size, *shape[axis + 1 :]))
+
+
+def _least(passes: Callable[[int], bool], start: int = 1) -> int:
+    return next(number for number in count(start) if passes(number) or number > 64)
+
+
+@st.composite
+def input_shapes(draw: DrawFn, layer: Layer, *, room: int = 2) -> Shape:
+    """Shapes of one example that a layer takes: the smallest, found by asking ``layer.check``, plus ``room`` per axis.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(input_shapes(Conv((3, 1), padding="valid", groups=2)), lambda shape: True)
+        (2, 3, 1)
+    """
+    least = _least(lambda size: any(_accepts(layer, (layer.blocks(), *(size,) * axes)) for axes in range(4)))
+    fits = [axes for axes in range(4) if _accepts(layer, (layer.blocks(), *(least,) * axes))]
+    sizes = [least] * draw(st.sampled_from(fits))
+    channels = layer.blocks() * draw(st.integers(1, 6 if not sizes else 2))
+    for axis in range(len(sizes)):
+        sizes[axis] = _least(partial(_fits, layer, [channels, *sizes], axis + 1))
+    return (channels, *(size + draw(st.integers(0, room)) for size in sizes))
+
+
+def inputs(shape: Shape, examples: int | None = None) -> SearchStrategy[Float]:
+    """Training inputs of one example's shape: :func:`feature_data` for a flat one, :func:`images` otherwise.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(inputs((3,), examples=2), lambda x: True).shape
+        (2, 3)
+    """
+    return feature_data(features=shape[0], examples=examples) if len(shape) == 1 else images(shape, examples)
+
+
+# What may be drawn for a parameter of an optimiser, by its name; parameters with a default that are not here keep it.
+PARAMETERS: dict[str, SearchStrategy[Any]] = {
+    "momentum": st.one_of(st.sampled_from([0.0, 0.5, 0.9]), st.floats(0, 0.99)),
+    "friction": st.one_of(st.sampled_from([1.0, 2.0]), st.floats(0.1, 5)),
+}
+
+
+@st.composite
+def optimizers(draw: DrawFn, rate_max: float = 1.0, *, kinds: Collection[str] | None = None) -> Optimizer:
+    """Linear optimisers that converge on modes of rate up to ``rate_max``, of the given kinds or of all.
+
+    Example:
+        >>> from hypothesis import find
+        >>> descent = find(optimizers(4.0, kinds=["gradient_descent"]), lambda drawn: drawn.learning_rate > 0.4)
+        >>> descent.learning_rate < 2 / 4.0
+        True
+    """
+    known: dict[str, Any] = Optimizer.kinds
+    chosen = known[draw(st.sampled_from([kind for kind in kinds or known if known[kind].linear]))]
+    names = [field.name for field in fields(chosen)]
+    drawn = {name: draw(PARAMETERS[name]) for name in names if name in PARAMETERS}
+    if "learning_rate" not in names:
+        return chosen(**drawn)  # type: ignore[no-any-return]
+    limit = min(chosen(learning_rate=1.0, **drawn).max_learning_rate(rate_max), MAX_LEARNING_RATE)
+    fraction = draw(st.one_of(st.sampled_from([0.25, 0.5]), st.floats(0.01, MAX_RATE_FRACTION)))
+    return chosen(learning_rate=fraction * limit, **drawn)  # type: ignore[no-any-return]
+
+
+def starts() -> SearchStrategy[Start]:
+    """Initialisations; ``Fixed()`` too, because the strategies here always pass a weight.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(starts(), lambda start: isinstance(start, Gaussian)).std
+        0.0
+    """
+    plain: list[Start] = [TorchDefault(), Zeros(), Orthogonal(), Fixed()]
+    return st.one_of(st.sampled_from(plain), st.floats(0, 10).map(Gaussian))
+
+
+@st.composite
+def initial_weights(draw: DrawFn, layer: Layer, shape: Shape, channels: int) -> tuple[Float, Float | None]:
+    """Torch's initial weight and bias (None without): zeros, small, or of size one.
+
+    Example:
+        >>> from hypothesis import find
+        >>> weight, bias = find(initial_weights(Linear(), (2,), 1), lambda start: True)
+        >>> weight.shape, bias
+        ((1, 2), None)
+    """
+    size, rng = draw(st.sampled_from([0.0, 0.01, 1.0])), np.random.default_rng(draw(seeds()))
+    return Gaussian(size).draw(rng, layer.weight_shape(shape, channels), layer.bias_shape(channels), 1)
+
+
+@st.composite
+def targets(draw: DrawFn, layer: Layer, shape: Shape, examples: int, kinds: Collection[str] = TARGETS) -> Target:
+    """Targets that fit a layer (odd kernel for ``Identity()``), an input shape and a number of examples.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(targets(Linear(), (2,), 1, kinds=["identity"]), lambda target: True)
+        Identity()
+    """
+    kind = draw(st.sampled_from(list(kinds)))
+    if kind in ("identity", "given"):
+        return Identity() if kind == "identity" else Given()
+    rng = np.random.default_rng(draw(seeds()))
+    output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
+    if kind == "linear_map":
+        return LinearMap(rng.standard_normal((int(np.prod(output)), int(np.prod(shape)))))
+    if examples == 1 and shape == layer.output_shape(shape, shape[0]) and draw(st.booleans()):
+        return Constant()
+    return Constant(rng.standard_normal(output))
+
+
+@st.composite
+def settings(draw: DrawFn, rate_max: float = 1.0, *, axes: int | None = None) -> Setting:
+    """Settings before any data, whose optimisers converge on modes of rate up to ``rate_max``.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(settings(axes=0), lambda setting: setting.loss == "mse").layer
+        Linear(bias=False)
+    """
+    layer = draw(layers(axes=axes, odd=True))
+    shape = draw(input_shapes(layer))
+    target = draw(targets(layer, shape, 1))
+    loss, decay = draw(st.sampled_from(LOSSES)), draw(st.one_of(st.just(0.0), st.floats(0, rate_max)))
+    return Setting(layer, draw(optimizers(rate_max)), target, loss, decay, draw(starts()))
+
+
+@st.composite
+def problems(
+    draw: DrawFn,
+    layer_kinds: SearchStrategy[Layer] | None = None,
+    *,
+    optimizer_kinds: Collection[str] | None = None,
+    target_kinds: Collection[str] = TARGETS,
+    losses: Sequence[str] = LOSSES,
+    decay: bool = True,
+    examples: int | None = None,
+) -> Case:
+    """Complete problems: setting, inputs, targets and start that fit each other, and a learning rate that converges.
+
+    Args:
+        draw: Hypothesis passes it.
+        layer_kinds: A strategy for layers with odd kernels; ``layers(odd=True)`` if None.
+        optimizer_kinds: Names of optimisers; every linear one if None.
+        target_kinds: Names of targets.
+        losses: Names of losses.
+        decay: Whether weight decay may be drawn.
+        examples: How many; drawn if None.
+
+    Example:
+        >>> from hypothesis import find
+        >>> from numerics.predictor import Predictor
+        >>> case = find(problems(), lambda case: case.setting.weight_decay > 0)
+        >>> bool((Predictor(*case).weight(0)[0] == case.initial_weight).all())
+        True
+    """
+    layer = draw(layers(odd=True) if layer_kinds is None else layer_kinds)
+    shape = draw(input_shapes(layer))
+    x = draw(inputs(shape, examples))
+    target = draw(targets(layer, shape, len(x), target_kinds))
+    loss = draw(st.sampled_from(list(losses)))
+    given = None
+    if isinstance(target, Given):
+        output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
+        given = np.random.default_rng(draw(seeds())).standard_normal((len(x), *output))
+    y = target.resolve(x).values(layer, x, np) if given is None else given
+    setting = Setting(layer, GradientFlow(), target, loss)
+    fastest = setting.loss_scale(y.size) * float(spectrum(layer.features(x, np)).values.max()) ** 2
+    shares = st.sampled_from([0.0, 0.0, 0.01, 0.5])  # of the fastest rate
+    weight_decay = draw(shares) * (fastest or 1.0) if decay else 0.0
+    optimizer = draw(optimizers(fastest + weight_decay, kinds=optimizer_kinds))
+    setting = Setting(layer, optimizer, target, loss, weight_decay, draw(starts()))
+    return Case(setting, x, given, *draw(initial_weights(layer, shape, y.shape[1])))
+
+
+def times(optimizer: Optimizer, rate_max: float, *, infinity: bool = True, longest: int = 200) -> SearchStrategy[Float]:
+    """Flow times in units of the fastest mode, or step counts: unsorted, with 0, repetitions and infinity.
+
+    Args:
+        optimizer: A flow is asked for times, a descent for steps.
+        rate_max: The fastest rate.
+        infinity: Whether ``math.inf`` may be drawn.
+        longest: The largest number of steps, or of fastest-mode times.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(times(GradientFlow(), 2.0), lambda t: len(set(t)) < len(t)).tolist()
+        [0.0, 0.0]
+    """
+    unit = 1 / rate_max if rate_max > 0 else 1.0
+    flow = st.one_of(st.just(0.0), st.floats(-3, np.log10(longest)).map(lambda power: unit * 10.0**power))
+    finite = st.integers(0, longest).map(float) if optimizer.discrete else flow
+    one = st.one_of(finite, st.just(float("inf"))) if infinity else finite
+    return st.lists(one, min_size=1, max_size=5).map(np.array)

@@ -1,0 +1,40 @@
+"""Files that are written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from theory.errors import DataError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only when everything is in it; after an error nothing is left behind.
+
+    Raises:
+        DataError: If the folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole_file(folder / "a.txt") as file:
+        ...     _ = file.write(b"all of it")
+        >>> [found.name for found in folder.iterdir()]
+        ['a.txt']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        message = (
+            f"the output must be a file that can be written, but {path} is not: {error.strerror}. Choose another path."
+        )
+        raise DataError(message) from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,227 @@
+r"""`solve(setting)`: the closed form of a setting as formulas that print, paste and prove."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+from sympy import Identity as Eye
+from sympy import MatrixExpr, MatrixSymbol, Symbol
+from sympy.core.symbol import Str
+
+from theory.errors import SettingError
+from theory.scalar import Mode, mode_solution, s
+from theory.setting import Setting
+from theory.setting_proof import SettingProof, prove_setting
+from theory.source_text import python_source
+from theory.targets import Identity
+
+d, q, M, P = (Symbol(name, integer=True, positive=True) for name in ("d", "q", "M", "P"))
+MU = Symbol("mu", positive=True)
+PHI, TARGETS, START = MatrixSymbol("Phi", d, M), MatrixSymbol("Y", q, M), MatrixSymbol("W_0", q, d)
+COLUMN = MatrixSymbol("phi", d, P)  # φ(x), one column per output position
+PSEUDO = MatrixSymbol("Phi^+", M, d)
+
+
+class SpectralFunction(MatrixExpr):  # type: ignore[misc]
+    """A scalar function of a symmetric matrix: ``f(S) = Σ f(λ) P_λ``."""
+
+    def __new__(cls, name: str, function: sympy.Lambda, matrix: MatrixExpr) -> "SpectralFunction":
+        """The function under a name, of a matrix."""
+        return super().__new__(cls, Str(str(name)), function, matrix)  # type: ignore[no-any-return]
+
+    @property
+    def shape(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """The matrix's shape."""
+        return self.args[2].shape  # type: ignore[no-any-return]
+
+    @property
+    def function(self) -> sympy.Lambda:
+        """The scalar function."""
+        return self.args[1]
+
+    def _eval_transpose(self) -> "SpectralFunction":
+        return self
+
+    def _sympystr(self, printer: object) -> str:
+        return f"{self.args[0]}(S)"
+
+    def _latex(self, printer: object) -> str:
+        return f"{self.args[0]}(S)"
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The closed form in one notation.
+
+    Attributes:
+        weight: W(t).
+        prediction: f(x) at time t.
+        limit: f(x) at infinite time.
+        where: What the letters stand for.
+    """
+
+    weight: sympy.Expr
+    prediction: sympy.Expr
+    limit: sympy.Expr
+    where: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Solution:
+    r"""The closed form of a setting, :math:`W(t) = W_0\,g(S) + cY\Phi^\top q(S)`.
+
+    Example:
+        >>> from theory.layers import Linear
+        >>> from theory.optimizers import GradientFlow
+        >>> solution = solve(Setting(Linear(), GradientFlow()))
+        >>> solution.residual, solution.limit
+        (exp(-s*t), W_0*(I - Phi*Phi^+) + Y*Phi^+)
+        >>> solution.one_example.limit          # theorem 1 of Identity Crisis: the identity inside, the start outside
+        Pi_parallel*x + W_0*Pi_perp*x
+    """
+
+    setting: Setting
+
+    @cached_property
+    def mode(self) -> Mode:
+        """The scalar equation of the optimiser and its solution, verified by substitution."""
+        return mode_solution(self.setting.optimizer)
+
+    @property
+    def residual(self) -> sympy.Expr:
+        """g(s, ·): what is left of a unit error in a mode of eigenvalue s."""
+        return self.mode.residual
+
+    @property
+    def decay(self) -> sympy.Expr:
+        """μ, or 0 in a setting without weight decay."""
+        return MU if self.setting.weight_decay > 0 else sympy.Integer(0)
+
+    @property
+    def scale(self) -> sympy.Expr:
+        """c, the loss scale: 1 for the half sum, 2/(qM) for the mean."""
+        return sympy.Integer(1) if self.setting.loss == "half_sum" else 2 / (q * M * self.setting.layer.blocks())
+
+    @property
+    def rates(self) -> MatrixExpr:
+        """S, the matrix whose eigenvalues are the rates."""
+        gram = self.scale * PHI * PHI.T
+        return gram + self.decay * Eye(d) if self.decay else gram
+
+    def of_rates(self, name: str) -> SpectralFunction:
+        """g(S) or q(S)."""
+        scalar = self.residual if name == "g" else (1 - self.residual) / s
+        return SpectralFunction(name, sympy.Lambda(s, scalar), self.rates)
+
+    @cached_property
+    def weight(self) -> MatrixExpr:
+        """W(t), or W after k steps, for any number of examples; per block if the layer has several."""
+        return START * self.of_rates("g") + self.scale * TARGETS * PHI.T * self.of_rates("q")
+
+    @cached_property
+    def prediction(self) -> MatrixExpr:
+        """The output on an example with features φ(x)."""
+        return START * self.of_rates("g") * COLUMN + self.scale * TARGETS * PHI.T * self.of_rates("q") * COLUMN
+
+    @cached_property
+    def limit(self) -> MatrixExpr:
+        """The weight at infinite time, if every mode of positive rate converges."""
+        if self.decay:
+            return self.scale * TARGETS * PHI.T * self.rates.inverse()
+        return TARGETS * PSEUDO + START * (Eye(d) - PHI * PSEUDO)
+
+    @cached_property
+    def one_example(self) -> Formulas:
+        r"""The closed form for one example, in the projectors on its features and on their complement.
+
+        For a layer with one column per example S has rank one (plus μ): :math:`g(S) = g(\lambda)\Pi_\parallel +
+        g(\mu)\Pi_\perp` with :math:`\lambda = c\|\hat\varphi\|^2 + \mu`, and with :math:`\hat y = \hat x = \hat\varphi`
+        the data term :math:`c\,q(\lambda)\,\hat y\hat\varphi^\top` is a multiple of :math:`\Pi_\parallel`.
+        """
+        layer = self.setting.layer
+        if not layer.single_column:
+            general = "the columns of Phi are the patches of the one example"
+            return Formulas(self.weight, self.prediction, self.limit, {"Phi": general})
+        par, perp = MatrixSymbol("Pi_parallel", d, d), MatrixSymbol("Pi_perp", d, d)
+        norm, rate = Symbol("n", positive=True), Symbol("lambda", positive=True)
+        repeats = self.setting.target == Identity() and not layer.bias
+        x = MatrixSymbol("x" if repeats else "phi", d, 1)
+        scale = self.scale.subs(M, 1)
+        fast, slow = self.residual.subs(s, rate), self.residual.subs(s, self.decay)
+        learned = scale * norm / rate if self.decay else sympy.Integer(1)  # c·n·q(λ) = learned·(1 - g(λ))
+        if repeats:
+            data: MatrixExpr = par
+        else:
+            data = MatrixSymbol("y", q, 1) * MatrixSymbol("phi_1", d, 1).T / norm
+        weight = START * (fast * par + slow * perp) + learned * (1 - fast) * data
+        prediction = (START * fast * par + START * slow * perp + learned * (1 - fast) * data) * x
+        name = "x_1" if repeats else "phi_1"
+        where = {
+            "Pi_parallel": f"{name} {name}^T / n, the projector on the example",
+            "Pi_perp": "I - Pi_parallel",
+            "n": f"||{name}||^2",
+            "lambda": f"{scale} n + {self.decay}" if self.decay else f"{scale} n" if scale != 1 else "n",
+        }
+        limit = data * x * learned if self.decay else sympy.MatAdd(data * x, START * perp * x)
+        return Formulas(weight, prediction, limit, where)
+
+    @cached_property
+    def proof(self) -> SettingProof:
+        """That the closed form solves the setting's equation from W0, for all dimensions."""
+        return prove_setting(self.setting)
+
+    def latex(self) -> str:
+        """The closed form as LaTeX, an ``aligned`` block."""
+        time = sympy.latex(self.mode.time)
+        lines = [
+            rf"W({time}) &= {sympy.latex(self.weight)}, & S &= {sympy.latex(self.rates)} \\",
+            rf"g(s) &= {sympy.latex(self.mode.short)}, & q(s) &= \frac{{1 - g(s)}}{{s}} \\",
+            *(rf"{sympy.latex(name)} &= {sympy.latex(value)} \\" for name, value in self.mode.roots.items()),
+            rf"W(\infty) &= {sympy.latex(self.limit)}",
+        ]
+        if self.setting.layer.single_column:
+            lines[-1] += r" \\"
+            lines.append(rf"f(x, \infty) &= {sympy.latex(self.one_example.limit)} && \text{{(one example)}}")
+        text = "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
+        return text.replace("{parallel}", r"{\parallel}").replace("{perp}", r"{\perp}")
+
+    def markdown(self) -> str:
+        """The closed form as Markdown with LaTeX."""
+        return f"**{self.setting}**\n\n$$\n{self.latex()}\n$$\n\nProof: {self.proof}.\n"
+
+    def python(self) -> str:
+        """A standalone numpy function of Φ, Y, W0 and the time: paste it anywhere."""
+        return python_source(self.setting, self.mode)
+
+    def __str__(self) -> str:
+        time, one = self.mode.time, self.one_example
+        special = "".join(f"\n      {name} = {value}" for name, value in self.mode.roots.items())
+        special += "".join(f"\n      g(s) = {case} where {condition.lhs} = 0" for condition, case in self.mode.special)
+        blocks = "" if self.setting.layer.blocks() == 1 else f"\n  for each of the {self.setting.layer.blocks()} blocks"
+        where = "\n".join(f"    {name} = {meaning}" for name, meaning in one.where.items())
+        return (
+            f"{self.setting}{blocks}\n"
+            f"  W({time}) = {self.weight}\n"
+            f"    S = {self.rates},  q(s) = (1 - g(s))/s\n"
+            f"    g(s) = {self.mode.short}{special}\n"
+            f"  W(oo) = {self.limit}\n"
+            f"one example\n"
+            f"  W({time}) = {one.weight}\n"
+            f"  {'f(x, oo)' if self.setting.layer.single_column else 'W(oo)'} = {one.limit}\n{where}\n"
+            f"proof: {self.proof}"
+        )
+
+
+def solve(setting: Setting) -> Solution:
+    """The closed form of a setting, derived from its optimiser's rule.
+
+    Raises:
+        SettingError: If the optimiser is not linear in the weights.
+    """
+    if not setting.optimizer.linear:
+        message = (
+            f"optimizer must be linear in the weights for a closed form, but it is {setting.optimizer} (theorem T1 is false "
+            "for it). Train it with train()."
+        )
+        raise SettingError(message)
+    return Solution(setting)
