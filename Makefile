@@ -4,12 +4,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_OPTIONS ?=
+CONSTRAINTS ?= constraints.txt
 EXTRAS ?= train,report,dev
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: verify test check mutations format constraints environment clean
+.PHONY: verify test check mutations picture format constraints environment clean
 .DEFAULT_GOAL := verify
 
 environment: $(STAMP)
@@ -18,7 +19,7 @@ environment: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt Makefile
 	rm -f $(STAMP)
 	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 verify: $(STAMP)
@@ -45,6 +46,10 @@ mutations: $(STAMP)
 # Writes the versions that are installed now; local build tags (torch's +cpu) are dropped.
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > constraints.txt
+
+# The picture in the README, from a fresh run.
+picture: $(STAMP)
+	$(BIN)/python docs/picture.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

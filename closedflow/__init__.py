@@ -22,7 +22,7 @@ _HOMES = {
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),
-    "closedflow.verify": ("verify",),
+    "closedflow.verdicts": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

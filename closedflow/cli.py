@@ -85,7 +85,7 @@ def verify(
         options: Which images.
     """
     from closedflow.table import print_table
-    from closedflow.verify import verify as run_verify
+    from closedflow.verdicts import verify as run_verify
     from empirical.data import digits
     from theory.setting import Setting
 

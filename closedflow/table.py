@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 from rich.table import Table
 
-from closedflow.verify import VerdictTable
+from closedflow.verdicts import VerdictTable
 from empirical.levels import Level
 
 COLOURS = {"proved": "green", "agrees": "green", "refuted": "bold red", "disagrees": "bold red"}
@@ -53,7 +53,7 @@ def notes(table: VerdictTable) -> list[str]:
 def print_table(table: VerdictTable, console: Console) -> None:
     """Header, table, notes and the key to the numbers."""
     for name, value in table.header.items():
-        console.print(f"[dim]{name:>10}[/]  {value}", highlight=False)
+        console.print(f"[dim]{name:<12}[/] {value}", highlight=False)
     console.print()
     console.print(render(table))
     console.print()

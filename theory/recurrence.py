@@ -41,14 +41,16 @@ def second_order(
     size, modulus = xp.abs(trace), xp.sqrt(determinant)
     root = xp.sqrt(xp.where(real, discriminant, xp.zeros_like(discriminant)))
 
-    # Real roots: r_1 = sign·large. Where r_1 > 0, 1 - r_1 = x/(1 - r_2) keeps its digits as x → 0.
-    large = (size + root) / 2
+    # Real roots: r_1 = sign·large. Where r_1 > 0, 1 - r_1 = x/(1 - r_2) keeps its digits as x → 0. Real roots have
+    # |T| ≥ 2√D; a T that is lost to rounding must not fall below, or the roots would be 0.
+    least = xp.maximum(size, 2 * modulus)
+    large = (least + root) / 2
     gap = xp.where(trace < 0, 1 + large, rate / (1 - determinant / large))
     near_one = xp.where(trace < 0, xp.zeros_like(gap), gap)
-    log_large = xp.where(trace < 0, xp.log(large), xp.log1p(-near_one))
+    log_large = xp.where((trace < 0) | (large < 0.5), xp.log(large), xp.log1p(-near_one))
     power = xp.exp(steps * log_large)
     # log(r_1/r_2); kept finite where r_2 is below rounding, so that no step is 0·∞.
-    spread = 2 * xp.arctanh(xp.clip(xp.where(real, root / size, xp.zeros_like(root)), 0, 1 - 2.0**-53))
+    spread = 2 * xp.arctanh(xp.clip(root / least, 0, 1 - 2.0**-53))
     ratio = xp.where(root > 0, -xp.expm1(-steps * spread) / xp.where(root > 0, root, xp.ones_like(root)), steps / large)
     fundamental = parity * sign * power * ratio
     lead = (gap - drop) * fundamental
