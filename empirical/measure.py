@@ -14,7 +14,9 @@ from numerics.budget import Budget, unit_roundoff
 from numerics.formula import letters, value
 from numerics.integrate import MAX_IMPLICIT, MAX_STIFFNESS, trajectory
 from numerics.predictor import Predictor
-from theory.optimizers import HeavyBall, Optimizer
+from numerics.problem import assemble
+from numerics.spectrum import spectrum
+from theory.optimizers import HeavyBall
 from theory.setting import Setting
 from theory.theorems import Case
 
@@ -47,10 +49,10 @@ class Measurement:
         inputs = layer.arrange(train)
         setting = self.case.setting
         if optimizer.discrete:
-            # The rates do not depend on the optimiser: a rate too small to diverge is enough to learn them.
-            probe = Predictor(replace(setting, optimizer=_slowed(optimizer, 1e-300)), inputs, seed=self.seed)
-            fastest = float(probe.rates.max())
-            setting = replace(setting, optimizer=_slowed(optimizer, optimizer.learning_rate / fastest))  # type: ignore[attr-defined]
+            problem = assemble(setting, inputs, seed=self.seed)
+            fastest = problem.scale * float(spectrum(problem.features).values.max()) ** 2 + setting.weight_decay
+            relative: float = optimizer.learning_rate  # type: ignore[attr-defined]
+            setting = replace(setting, optimizer=optimizer.with_values(learning_rate=relative / fastest))
         return Predictor(setting, inputs, seed=self.seed)
 
     @cached_property
@@ -165,10 +167,6 @@ class Measurement:
         bound = self.budget.truncation(steps, optimizer) + self.budget.rounding(steps, unit_roundoff(dtype), optimizer)
         theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
         return self.compare(theta, np.array([math.inf]), np.array([bound]))
-
-
-def _slowed(optimizer: Optimizer, rate: float) -> Optimizer:
-    return optimizer.with_values(learning_rate=rate)
 
 
 def _double(array: Float | None) -> Float | None:

@@ -46,8 +46,11 @@ class Layer(Component):
         """The feature map without the bias: (N, *input_shape) to (blocks, d, N × positions)."""
         raise NotImplementedError
 
+    def check_identity(self) -> None:
+        """Refuses a layer in which no feature is the input itself (SettingError)."""
+
     def identity_features(self, input_shape: Shape) -> list[list[int]]:
-        """For each block and output, the feature that is the input itself; SettingError where there is none."""
+        """For each block and output, the feature that is the input itself."""
         raise NotImplementedError
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
@@ -293,16 +296,20 @@ class Conv(Layer):
         rows = channels // self.groups * math.prod(axis.kernel for axis in axes)
         return ordered.reshape((self.groups, rows, count * math.prod(axis.positions for axis in axes)))
 
-    def identity_features(self, input_shape: Shape) -> list[list[int]]:
-        """The centre tap of each channel of the group."""
-        axes = self.axes(input_shape)
-        for axis in axes:
-            if axis.kernel % 2 == 0:
+    def check_identity(self) -> None:
+        """The kernel must have a centre tap."""
+        for size in _spread(self.kernel_size, 1):
+            if size % 2 == 0:
                 message = (
                     f"target Identity() needs a kernel with a centre tap (odd kernel_size), but kernel_size is "
-                    f"{self.kernel_size}. Use {axis.kernel + 1}, or another target."
+                    f"{self.kernel_size}. Use {size + 1}, or another target."
                 )
                 raise SettingError(message)
+
+    def identity_features(self, input_shape: Shape) -> list[list[int]]:
+        """The centre tap of each channel of the group."""
+        self.check_identity()
+        axes = self.axes(input_shape)
         centre = 0
         for axis in axes:
             centre = centre * axis.kernel + axis.kernel // 2

@@ -1,7 +1,7 @@
 """What a network is trained towards. A target says its values from the layer's features and the inputs."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from theory.component import Component, check_number
@@ -31,12 +31,8 @@ class Identity(Target):
     """The identity map: each output is what the layer's centre tap reads, the input cropped or strided to the output."""
 
     def check(self, layer: Layer) -> None:
-        """Kernel sizes that are known before the data must be odd."""
-        if getattr(layer, "kernel_size", None) is not None:
-            values = [getattr(layer, field.name) for field in fields(layer)]  # type: ignore[arg-type]
-            # A tuple in any field tells how many spatial axes there are.
-            axes = max(len(value) if isinstance(value, tuple) else 1 for value in values)
-            layer.identity_features((layer.blocks(), *(10**6,) * axes))
+        """What is known of the layer before the data."""
+        layer.check_identity()
 
     def values(self, layer: Layer, x: Array, xp: Any) -> Array:
         """The rows of the feature matrix that are the input itself."""

@@ -7,7 +7,7 @@ module here that defines ``THEOREM``, and its entry in proofs.md.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -153,12 +153,12 @@ class Theorem:
         return sum(proof.seconds for proof in self.proofs)
 
 
-def weakest(verdicts: object) -> str:
+def weakest(verdicts: Iterable[str]) -> str:
     """The weakest of several verdicts: refuted, then undecided, then proved.
 
     Example:
         >>> weakest(["proved", "undecided", "proved"])
         'undecided'
     """
-    found = set(verdicts)  # type: ignore[call-overload]
+    found = set(verdicts)
     return next((verdict for verdict in ("refuted", "undecided") if verdict in found), "proved")

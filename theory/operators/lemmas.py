@@ -1,0 +1,28 @@
+"""The closed list of lemmas: what the algebra cannot say. None of them mentions a network, its weights or its data."""
+
+from __future__ import annotations
+
+LEMMAS: dict[str, str] = {
+    "L-EXP": (
+        "For every square G, E = exp(-tG) exists, is invertible and differentiable, E' = -GE, E(0) = I; with "
+        "F = ∫₀ᵗ exp(-sG) ds: F' = E, F(0) = 0, E = I - GF. For symmetric G both are symmetric."
+    ),
+    "L-PINV": "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations.",
+    "L-SQUARE": "AAᵀ ≥ 0 for every real A; so a sum of positive multiples of such squares and of I is invertible.",
+    "L-LIMIT": (
+        "exp(-tAAᵀ) → I - AA⁺ for t → ∞ and every real A; exp(-tS) → 0 and its integral over time → S⁻¹ for a sum S "
+        "of positive multiples of such squares and of I."
+    ),
+    "L-ZERO": "A differentiable function on an interval with derivative zero is constant.",
+    "L-UNIQUE": (
+        "A linear differential equation with continuous coefficients has one solution for each start. Hence "
+        "GM = MH implies f(G)M = Mf(H) for f(G) = exp(-tG) and for its integral over time, and AB = BA implies "
+        "exp(A)exp(B) = exp(A + B)."
+    ),
+    "L-CALCULUS": (
+        "For symmetric S and every function f on its eigenvalues, f(S) = Σ f(λ) P_λ is well defined, and f → f(S) keeps "
+        "sums, products and derivatives in time: an equation between functions of the eigenvalues holds for the matrices."
+    ),
+    "L-INDUCTION": "What holds at step 0 and passes from each step to the next holds at every step.",
+    "L-MEASURE": "The zero set of a linear map that is not zero has Lebesgue measure zero.",
+}

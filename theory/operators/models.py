@@ -1,0 +1,288 @@
+r"""The search for counterexamples: exact matrices of every rank, small ones first; every flow is a real flow.
+
+Matrices are drawn as products :math:`X = AB`, projectors, symmetric and orthogonal matrices; hypotheses that are
+linear in a letter are then solved for it. A flow is evaluated at :math:`e^{-t} = 1/2`; there :math:`t = \log 2` is
+transcendental, so an equation between rational functions of t holds exactly if it holds for a symbol t. During the
+search t is an arbitrary rational, which can only hide a difference; before anything is said to be refuted, the
+hypotheses and both sides are evaluated again over ℚ(t).
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from sympy.polys.domains import QQ
+from sympy.polys.fields import field
+
+from theory.operators.budget import Budget
+from theory.operators.draws import draw_matrix
+from theory.operators.evaluate import Evaluation, Multiple
+from theory.operators.exact import ExactMatrix, flow, identity, matrix, pinv, solve, zeros
+from theory.operators.expressions import (
+    Dimension,
+    Equation,
+    Expression,
+    Integral,
+    Letter,
+    Pinv,
+    Scaled,
+    Start,
+    walk,
+)
+from theory.operators.parser import Names, parse_expression
+from theory.operators.scalars import TIME, Scalar, symbols
+from theory.operators.shapes import shape_of
+from theory.operators.statement import Statement
+from theory.operators.words import NOT_ZERO
+
+_BASE = Fraction(1, 2)
+_TRIAL_TIME = Fraction(7, 5)
+_, _TIME_SYMBOL = field(TIME, QQ)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Exact matrices that satisfy the hypotheses and not the claim.
+
+    Attributes:
+        dimensions: The size of each named dimension.
+        entries: The value of each letter, flows included.
+        scalars: The value of each scalar.
+        timed: Whether a flow is involved; then the time is log 2, printed as t.
+        left: The left side of the claim.
+        right: The right side.
+    """
+
+    dimensions: Mapping[str, int]
+    entries: Mapping[str, ExactMatrix]
+    scalars: Mapping[str, Fraction]
+    timed: bool
+    left: ExactMatrix
+    right: ExactMatrix
+
+    def breaks(self, condition: str) -> bool:
+        """Whether a side condition such as ``c - 1 != 0`` fails here."""
+        names = Names(scalars=frozenset(self.scalars) | {TIME})
+        scalar = parse_expression(condition.removesuffix(NOT_ZERO), names)
+        assert isinstance(scalar, Scalar)
+        values = {**self.scalars, TIME: _TIME_SYMBOL}
+        return bool(Evaluation(values, identity, pinv, {}, {}, lambda value: value).scalar(scalar) == 0)
+
+    def __str__(self) -> str:
+        sizes = [f"{name} = {size}" for name, size in self.dimensions.items()]
+        values = [f"{name} = {value}" for name, value in (*self.scalars.items(), *self.entries.items())]
+        time_line = ["at time t = log 2"] if self.timed else []
+        lines = [", ".join(sizes), *time_line, *values, f"left side  = {self.left}", f"right side = {self.right}"]
+        return "\n".join(line for line in lines if line)
+
+
+@dataclass(frozen=True)
+class _Model:
+    sizes: Mapping[Dimension, int]
+    letters: Mapping[str, ExactMatrix]
+    scalars: Mapping[str, Fraction]
+
+
+class ModelSearch:
+    """Draws models of the hypotheses of one statement until one breaks the claim.
+
+    Attributes:
+        satisfied: Whether any model of the hypotheses was met.
+    """
+
+    def __init__(self, statement: Statement, budget: Budget) -> None:
+        self.statement = statement
+        self.budget = budget
+        self.satisfied = False
+        self._random = random.Random(budget.seed)
+        equations = [statement.claim, *(item.equation for item in statement.hypotheses)]
+        trees = [side for equation in equations for side in (equation.left, equation.right)]
+        generators = statement.dynamics.generators
+        self._flows = sorted(
+            {
+                part.name if isinstance(part, Letter) else part.flow
+                for tree in trees
+                for part in walk(tree)
+                if (isinstance(part, Letter) and part.name in generators) or isinstance(part, Integral)
+            }
+        )
+        trees += [generators[name] for name in self._flows]
+        parts = [part for tree in trees for part in walk(tree)]
+        self._letters = sorted({p.name for p in parts if isinstance(p, Letter) and p.name not in generators})
+        used = {name for p in parts if isinstance(p, Scaled) for name in symbols(p.factor)}
+        self._scalars = [name for name in statement.scalars if name in used]
+        self._timed = bool(self._flows) or TIME in used
+
+    def run(self, draws: int) -> Counterexample | None:
+        """Look for a counterexample among so many draws."""
+        if not self._possible():
+            return None
+        deadline = time.monotonic() + self.budget.seconds
+        sizes = self._all_sizes()
+        per_size = max(4, draws // len(sizes))
+        for count, (size, _) in enumerate((size, draw) for size in sizes for draw in range(per_size)):
+            if count >= draws or time.monotonic() > deadline:
+                return None
+            model = self._satisfying(self._draw(size))
+            if model is not None and not self._holds(self.statement.claim, model, _TRIAL_TIME):
+                found = self._confirmed(model)
+                if found is not None:
+                    return found
+        return None
+
+    def _possible(self) -> bool:
+        """A letter with a rate can have any value at one time, if nothing else is assumed about it.
+
+        The solution through that value exists near that time as long as the rate is smooth, so no pseudo-inverse
+        in the rate may move.
+        """
+        dynamics = self.statement.dynamics
+        if not dynamics.rates:
+            return True
+        claim = self.statement.claim
+        if any(isinstance(part, Start) for side in (claim.left, claim.right) for part in walk(side)):
+            return False
+        sides = [side for item in self.statement.hypotheses for side in (item.equation.left, item.equation.right)]
+        bound = any(isinstance(p, Letter) and p.name in dynamics.rates for side in sides for p in walk(side))
+        inside = [part for rate in dynamics.rates.values() for part in walk(rate)]
+        rough = any(isinstance(part, Start) or (isinstance(part, Pinv) and dynamics.moves(part)) for part in inside)
+        return not bound and not rough
+
+    def _all_sizes(self) -> list[dict[Dimension, int]]:
+        shapes = self.statement.dynamics.shapes
+        used = [size for name in (*self._letters, *self._flows) for size in shapes[name]]
+        dimensions = list(dict.fromkeys([*used, *shape_of(self.statement.claim.left, shapes)]))
+        names = [dimension for dimension in dimensions if isinstance(dimension, str)]
+        fixed: dict[Dimension, int] = {size: size for size in dimensions if isinstance(size, int)}
+        grid = itertools.product(range(1, self.budget.largest_size + 1), repeat=len(names))
+        return [fixed | dict(zip(names, sizes, strict=True)) for sizes in sorted(grid, key=lambda s: (sum(s), s))]
+
+    def _draw(self, sizes: dict[Dimension, int]) -> _Model:
+        shapes = self.statement.dynamics.shapes
+        letters = {name: draw_matrix(self._random, *(sizes[size] for size in shapes[name])) for name in self._letters}
+        positive = self.statement.dynamics.positive
+        # Whole numbers keep whole eigenvalues in a generator such as c X Xᵀ + mu I; 0 and ±1 are seldom generic.
+        choices = {name: [2, 3] if name in positive else [2, 3, -2] for name in self._scalars}
+        scalars = {name: Fraction(self._random.choice(values)) for name, values in choices.items()}
+        return _Model(sizes, letters, scalars)
+
+    def _satisfying(self, model: _Model) -> _Model | None:
+        """The model, changed letter by letter so that the hypotheses hold; None if that fails."""
+        if self._all_hold(model):
+            self.satisfied = True
+            return model
+        order = [*self._letters, *self._scalars]
+        self._random.shuffle(order)
+        for name in order:
+            model = self._solved(model, name)
+            if self._all_hold(model):
+                self.satisfied = True
+                return model
+        return None
+
+    def _all_hold(self, model: _Model) -> bool:
+        positive = self.statement.dynamics.positive
+        if any(value <= 0 for name, value in model.scalars.items() if name in positive):
+            return False
+        return all(self._holds(item.equation, model, _TRIAL_TIME) for item in self.statement.hypotheses)
+
+    def _solved(self, model: _Model, name: str) -> _Model:
+        """The model with one letter changed so that the hypotheses with this letter hold, if they are linear in it."""
+        mine = [item.equation for item in self.statement.hypotheses if name in _names(item.equation)]
+        base = self._defects(mine, model)
+        if base is None or not any(base):
+            return model
+        columns = []
+        steps = list(_unit_steps(model, name))
+        for step in steps:
+            moved = self._defects(mine, step)
+            if moved is None:
+                return model
+            columns.append([b - a for a, b in zip(base, moved, strict=True)])
+        solution = solve(list(zip(*columns, strict=True)), [-value for value in base])
+        return model if solution is None else _moved(model, name, solution)
+
+    def _defects(self, equations: list[Equation], model: _Model) -> list[Fraction] | None:
+        sides = [self._sides(equation, model, _TRIAL_TIME) for equation in equations]
+        if any(pair is None for pair in sides):
+            return None
+        differences = [pair[0] + -1 * pair[1] for pair in sides if pair is not None]
+        return [value for difference in differences for row in difference.entries for value in row]
+
+    def _holds(self, equation: Equation, model: _Model, when: Any) -> bool:
+        """Whether an equation holds; also true where it cannot be evaluated, for that refutes nothing."""
+        sides = self._sides(equation, model, when)
+        if sides is None:
+            return equation is self.statement.claim
+        return sides[0] == sides[1]
+
+    def _sides(self, equation: Equation, model: _Model, when: Any) -> tuple[ExactMatrix, ExactMatrix] | None:
+        """Both sides, or None if a flow is not rational or a denominator is zero."""
+        evaluation = self._evaluation(model, when)
+        if evaluation is None:
+            return None
+        try:
+            return self._value(equation.left, evaluation, model), self._value(equation.right, evaluation, model)
+        except ZeroDivisionError:
+            return None
+
+    def _value(self, tree: Expression, evaluation: Evaluation, model: _Model) -> ExactMatrix:
+        value = evaluation.value(tree)
+        if isinstance(value, Multiple):
+            rows, columns = shape_of(tree, self.statement.dynamics.shapes)
+            size = model.sizes[rows], model.sizes[columns]
+            value = zeros(*size) if value.factor is None else value.factor * identity(size[0])
+        assert isinstance(value, ExactMatrix)
+        return value
+
+    def _evaluation(self, model: _Model, when: Any) -> Evaluation | None:
+        values: dict[str, Any] = {**model.letters, **model.scalars, TIME: when}
+        evaluation = Evaluation(values, identity, pinv, {}, {}, lambda value: value)
+        flows, integrals = {}, {}
+        for name in self._flows:
+            generator = self._value(self.statement.dynamics.generators[name], evaluation, model)
+            pair = flow(generator, _BASE, when)
+            if pair is None:
+                return None
+            flows[name], integrals[name] = pair
+        return replace(evaluation, flows=flows, integrals=integrals)
+
+    def _confirmed(self, model: _Model) -> Counterexample | None:
+        """Evaluate everything again with a symbol for the time."""
+        when = _TIME_SYMBOL if self._timed else _TRIAL_TIME
+        if not all(self._holds(item.equation, model, when) for item in self.statement.hypotheses):
+            return None
+        sides = self._sides(self.statement.claim, model, when)
+        evaluation = self._evaluation(model, when)
+        if sides is None or evaluation is None or sides[0] == sides[1]:
+            return None
+        names = {str(name): size for name, size in model.sizes.items() if isinstance(name, str)}
+        entries = {**model.letters, **evaluation.flows}
+        return Counterexample(names, entries, model.scalars, self._timed, *sides)
+
+
+def _unit_steps(model: _Model, name: str) -> Iterator[_Model]:
+    count = 1 if name in model.scalars else model.letters[name].shape[0] * model.letters[name].shape[1]
+    for index in range(count):
+        yield _moved(model, name, [int(index == other) for other in range(count)])
+
+
+def _moved(model: _Model, name: str, step: list[Any]) -> _Model:
+    if name in model.scalars:
+        return replace(model, scalars={**model.scalars, name: model.scalars[name] + step[0]})
+    old = model.letters[name]
+    columns = old.shape[1]
+    rows = [step[start : start + columns] for start in range(0, len(step), columns)]
+    return replace(model, letters={**model.letters, name: old + matrix(rows)})
+
+
+def _names(equation: Equation) -> set[str]:
+    parts = [part for side in (equation.left, equation.right) for part in walk(side)]
+    letters = {part.name for part in parts if isinstance(part, Letter)}
+    return letters | {name for part in parts if isinstance(part, Scaled) for name in symbols(part.factor)}
