@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: verify test check mutations picture format constraints environment clean
+.PHONY: verify test check mutations gpu picture format constraints environment clean
 .DEFAULT_GOAL := verify
 
 environment: $(STAMP)
@@ -19,7 +19,7 @@ environment: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt Makefile
 	rm -f $(STAMP)
 	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --disable-pip-version-check -qq $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 verify: $(STAMP)
@@ -46,6 +46,13 @@ mutations: $(STAMP)
 # Writes the versions that are installed now; local build tags (torch's +cpu) are dropped.
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > constraints.txt
+
+# On a machine with a CUDA device: its tests, and every case of every theorem trained there.
+gpu: $(STAMP)
+	$(BIN)/python -m pytest -m gpu
+	mkdir -p results
+	$(BIN)/closedflow verify --all --device cuda --json results/verify-cuda.json
+	$(BIN)/closedflow verify --all --device cuda --dtype float32 --json results/verify-cuda-float32.json
 
 # The picture in the README, from a fresh run.
 picture: $(STAMP)

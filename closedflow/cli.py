@@ -245,6 +245,12 @@ def predict(
         arrays["bias"] = bias
     with whole_file(out) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+        if plot is not None:  # a picture that cannot be drawn leaves no file behind
+            from closedflow.plot import draw_predictions
+
+            letter = "k" if chosen.optimizer.discrete else "t"
+            titles = [f"{letter} = {point:g}" for point in points]
+            draw_predictions(plot, x, arrays["predictions"], titles)
     out_console = console()
     out_console.print(f"trained on {images.source} ({len(images.values)} in all)", highlight=False, markup=False)
     out_console.print(f"tested on {tests.source} ({len(tests.values)} in all)", highlight=False, markup=False)
@@ -255,12 +261,6 @@ def predict(
     for index, point in enumerate(points):
         error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
         out_console.print(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}", highlight=False)
-    if plot is not None:
-        from closedflow.plot import draw_predictions
-
-        letter = "k" if chosen.optimizer.discrete else "t"
-        titles = [f"{letter} = {point:g}" for point in points]
-        draw_predictions(plot, x, arrays["predictions"], titles)
     return 0
 
 

@@ -18,8 +18,9 @@ from numerics.predictor import Predictor
 from theory.errors import DataError
 from theory.setting import Setting
 from theory.solution import solve
-from theory.theorems import Theorem, find, library
+from theory.theorems import Case, Theorem, find, library
 
+NOT_MEASURED = Level("not run", 0.0)
 TESTS = 3  # images a network is tested on in each case
 
 
@@ -148,23 +149,29 @@ def theorem_rows(
     progress: Callable[[str, int, int], None] | None,
 ) -> Iterator[Row]:
     """One row per theorem and case."""
-    cases = [(theorem, case) for theorem in theorems for case in theorem.cases if case.telling or every_case]
+    cases: list[tuple[Theorem, Case | None]] = []
+    for theorem in theorems:
+        chosen = [case for case in theorem.cases if case.telling or every_case]
+        cases += [(theorem, case) for case in chosen] or [(theorem, None)]
     for number, (theorem, case) in enumerate(cases):
         if progress:
-            progress(f"{theorem.id} {case.name}", number, len(cases))
-        train, test = split(images.values, case.examples)
-        measured = Measurement(case, train, test, seed)
+            progress(f"{theorem.id} {case.name if case else theorem.title}", number, len(cases))
+        integrated = trained = NOT_MEASURED
+        if case:
+            train, test = split(images.values, case.examples)
+            measured = Measurement(case, train, test, seed)
+            integrated, trained = measured.integration(), measured.training(device, dtype)
         reasons = [proof.residual or "" for proof in theorem.proofs if proof.verdict == "undecided"]
         yield Row(
             theorem.id,
             theorem.title,
-            case.name,
+            case.name if case else "for all dimensions",
             theorem.verdict,
             "; ".join(reasons),
             theorem.seconds,
             theorem.lemmas,
-            measured.integration(),
-            measured.training(device, dtype),
+            integrated,
+            trained,
             device,
         )
 

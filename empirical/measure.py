@@ -68,8 +68,8 @@ class Measurement:
 
     @cached_property
     def rates(self) -> tuple[float, float]:
-        """The slowest and the fastest rate of a mode in the range of Φ."""
-        rates = self.predictor.rates[self.predictor.spectrum.values > 0]
+        """The slowest and the fastest rate of a mode that moves; with decay, that of the null space is one of them."""
+        rates = self.budget.rates[self.budget.rates > 0]
         return float(rates.min()), float(rates.max())
 
     @cached_property
@@ -87,7 +87,11 @@ class Measurement:
         distances, budgets, sizes = [], [], []
         for weight, time, bound in zip(theta, times, bounds, strict=True):
             measured = value(f"W @ ({self.case.probe})", {**self.values, "W": weight}, shapes=self.case.shapes)
-            expected = self._value(self.case.value, float(time))
+            if self.case.value:
+                expected = self._value(self.case.value, float(time))
+            else:
+                closed = self.predictor.theta(float(time))[0]
+                expected = value(f"W @ ({self.case.probe})", {**self.values, "W": closed}, shapes=self.case.shapes)
             distances.append(np.linalg.norm(measured - expected))
             # The formula is evaluated by a route of its own, with the same sensitivity to rounding as the closed form.
             budgets.append(self.gain * (bound + self.budget.evaluation(float(time))))

@@ -13,7 +13,8 @@ Example:
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import MISSING, fields
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ from theory.targets import Constant, Given, Identity, LinearMap, Target
 
 MAX_LEARNING_RATE = 1e6
 MAX_RATE_FRACTION = 0.95  # of the learning rate at which a descent stops converging
+MAX_TARGET_ENTRIES = 600  # of a constant or a matrix that is drawn, where there is a choice: a setting prints them
 TARGETS = ("identity", "constant", "linear_map", "given")
 
 
@@ -51,7 +53,7 @@ class Case(NamedTuple):
 
 
 def seeds() -> SearchStrategy[int]:
-    """Seeds of numpy generators; what is drawn from one shrinks to what seed 0 gives.
+    """Seeds of numpy generators; they shrink to 0.
 
     Example:
         >>> from hypothesis import find
@@ -127,10 +129,7 @@ def feature_data(
 def images(draw: DrawFn, shape: Shape, examples: int | None = None) -> Float:
     r"""Inputs of a Conv layer, (examples, \*shape): noise, flat or one lit corner pixel, blank channels, duplicates.
 
-    Args:
-        draw: Hypothesis passes it.
-        shape: (C, \*spatial), one to three spatial axes.
-        examples: How many; drawn from 1 to 3 if None.
+    The shape of one is (C, \*spatial); ``examples`` are drawn from 1 to 3 if None.
 
     Example:
         >>> from hypothesis import find
@@ -166,7 +165,7 @@ def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: 
 
     Args:
         draw: Hypothesis passes it.
-        axes: Spatial axes: 0 for Linear, 1 to 3 for Conv; drawn if None.
+        axes: Spatial axes: 0 for Linear, 1 to 3 for Conv; drawn if None, and a Conv may then fit several.
         odd: Only kernels with a centre tap, as ``Identity()`` needs.
         biases: Whether a bias may be drawn.
 
@@ -174,10 +173,10 @@ def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: 
         >>> from hypothesis import find
         >>> find(layers(axes=0), lambda layer: layer.bias)
         Linear(bias=True)
-        >>> find(layers(axes=1), lambda layer: layer.padding == "same" and layer.kernel_size == 2).stride
+        >>> find(layers(axes=1), lambda layer: layer.padding == "same" and layer.kernel_size == (2,)).stride
         1
     """
-    axes = draw(st.integers(0, 3)) if axes is None else axes
+    fixed, axes = axes is not None, draw(st.integers(0, 3)) if axes is None else axes
     bias = draw(st.booleans()) if biases else False
     if axes == 0:
         return Linear(bias=bias)
@@ -185,7 +184,7 @@ def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: 
     pixels = st.integers(0, 2)
     padding = draw(st.one_of(st.sampled_from(["same", "valid"]), pixels, st.tuples(*[pixels] * axes)))
     return Conv(
-        kernel_size=_one_or_each(draw, taps, axes),
+        kernel_size=draw(st.tuples(*[taps] * axes)) if fixed else _one_or_each(draw, taps, axes),
         stride=1 if padding == "same" else _one_or_each(draw, st.integers(1, 3), axes),
         padding=padding,
         dilation=_one_or_each(draw, st.integers(1, 2), axes),
@@ -196,19 +195,18 @@ def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: 
 
 
 def _accepts(layer: Layer, shape: Shape) -> bool:
-    try:
+    with suppress(SettingError):
         layer.check(shape)
-    except SettingError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _fits(layer: Layer, shape: list[int], axis: int, size: int) -> bool:
     return _accepts(layer, (*shape[:axis], size, *shape[axis + 1 :]))
 
 
-def _least(passes: Callable[[int], bool], start: int = 1) -> int:
-    return next(number for number in count(start) if passes(number) or number > 64)
+def _least(passes: Callable[[int], bool]) -> int:
+    return next(number for number in count(1) if passes(number) or number > 64)
 
 
 @st.composite
@@ -247,6 +245,11 @@ PARAMETERS: dict[str, SearchStrategy[Any]] = {
 }
 
 
+def _drawable(kind: type[Optimizer]) -> bool:
+    needed = {field.name for field in fields(kind) if field.default is MISSING}  # type: ignore[arg-type]
+    return kind.linear and needed <= {"learning_rate", *PARAMETERS}
+
+
 @st.composite
 def optimizers(draw: DrawFn, rate_max: float = 1.0, *, kinds: Collection[str] | None = None) -> Optimizer:
     """Linear optimisers that converge on modes of rate up to ``rate_max``, of the given kinds or of all.
@@ -258,7 +261,7 @@ def optimizers(draw: DrawFn, rate_max: float = 1.0, *, kinds: Collection[str] | 
         True
     """
     known: dict[str, Any] = Optimizer.kinds
-    chosen = known[draw(st.sampled_from([kind for kind in kinds or known if known[kind].linear]))]
+    chosen = known[draw(st.sampled_from([kind for kind in kinds or known if _drawable(known[kind])]))]
     names = [field.name for field in fields(chosen)]
     drawn = {name: draw(PARAMETERS[name]) for name in names if name in PARAMETERS}
     if "learning_rate" not in names:
@@ -303,11 +306,12 @@ def targets(draw: DrawFn, layer: Layer, shape: Shape, examples: int, kinds: Coll
         >>> find(targets(Linear(), (2,), 1, kinds=["identity"]), lambda target: True)
         Identity()
     """
-    kind = draw(st.sampled_from(list(kinds)))
+    output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
+    entries = {"linear_map": int(np.prod(output) * np.prod(shape)), "constant": int(np.prod(output))}
+    kind = draw(st.sampled_from([k for k in kinds if entries.get(k, 0) <= MAX_TARGET_ENTRIES] or list(kinds)))
     if kind in ("identity", "given"):
         return Identity() if kind == "identity" else Given()
     rng = np.random.default_rng(draw(seeds()))
-    output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
     if kind == "linear_map":
         return LinearMap(rng.standard_normal((int(np.prod(output)), int(np.prod(shape)))))
     if examples == 1 and shape == layer.output_shape(shape, shape[0]) and draw(st.booleans()):
@@ -346,7 +350,7 @@ def problems(
 
     Args:
         draw: Hypothesis passes it.
-        layer_kinds: A strategy for layers with odd kernels; ``layers(odd=True)`` if None.
+        layer_kinds: A strategy for layers, with odd kernels if the target may be the identity; :func:`layers` if None.
         optimizer_kinds: Names of optimisers; every linear one if None.
         target_kinds: Names of targets.
         losses: Names of losses.
@@ -360,12 +364,12 @@ def problems(
         >>> bool((Predictor(*case).weight(0)[0] == case.initial_weight).all())
         True
     """
-    layer = draw(layers(odd=True) if layer_kinds is None else layer_kinds)
+    identity = draw(st.sampled_from(list(target_kinds))) == "identity"
+    layer = draw(layers(odd=identity) if layer_kinds is None else layer_kinds)
     shape = draw(input_shapes(layer))
     x = draw(inputs(shape, examples))
-    target = draw(targets(layer, shape, len(x), target_kinds))
-    loss = draw(st.sampled_from(list(losses)))
-    given = None
+    target = draw(targets(layer, shape, len(x), [k for k in target_kinds if (k == "identity") == identity]))
+    loss, given = draw(st.sampled_from(list(losses))), None
     if isinstance(target, Given):
         output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
         given = np.random.default_rng(draw(seeds())).standard_normal((len(x), *output))
@@ -380,13 +384,9 @@ def problems(
 
 
 def times(optimizer: Optimizer, rate_max: float, *, infinity: bool = True, longest: int = 200) -> SearchStrategy[Float]:
-    """Flow times in units of the fastest mode, or step counts: unsorted, with 0, repetitions and infinity.
+    """Flow times, or step counts for a descent: unsorted, with 0, repetitions and infinity.
 
-    Args:
-        optimizer: A flow is asked for times, a descent for steps.
-        rate_max: The fastest rate.
-        infinity: Whether ``math.inf`` may be drawn.
-        longest: The largest number of steps, or of fastest-mode times.
+    At most ``longest`` steps, or ``longest`` times the time :math:`1/s_{max}` of the fastest mode.
 
     Example:
         >>> from hypothesis import find

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.device import DTYPES, construct, full_precision, import_torch, resolve
+from empirical.device import DTYPES, construct, few_threads, full_precision, import_torch, resolve
 from numerics.arrays import check_times
 from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
@@ -120,7 +120,7 @@ def train_problem(
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    with full_precision(), warnings.catch_warnings():
+    with full_precision(), few_threads(problem.features.size * problem.columns.shape[1]), warnings.catch_warnings():
         # Torch tells that an even kernel with padding "same" costs a copy of the input; that is no news to the caller.
         warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
         for step in range(total + 1):

@@ -80,7 +80,10 @@ def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration
     """
     optimizer = problem.setting.optimizer
     if not optimizer.linear:
-        message = f"optimizer must have a linear rule to be integrated, but it is {optimizer}. Train it with train()."
+        message = (
+            f"optimizer must be linear in the weights to be integrated, but it is {optimizer} (the flow of a linear "
+            "layer, theorem T1, is false for it). Train it with train()."
+        )
         raise SettingError(message)
     times = check_times(times, discrete=optimizer.discrete, allow_infinity=False)
     check_number("rtol", rtol, above=0, below=1)

@@ -9,7 +9,6 @@ import numpy as np
 from numerics.arrays import Float, check_shape, real_array
 from theory.errors import SettingError
 from theory.layers import check_whole
-from theory.layers import check_whole
 from theory.setting import Setting
 from theory.targets import Given
 
@@ -135,7 +134,6 @@ def _start(setting: Setting, input_shape: tuple[int, ...], channels: int, weight
         if bias is not None:
             message = "initial_bias must come with an initial_weight, but that is None. Pass both, or neither."
             raise SettingError(message)
-        check_whole("seed", seed, 0)
         check_whole("seed", seed, 0)
         rng = np.random.default_rng(seed)
         weight, bias = setting.start.draw(rng, weight_shape, bias_shape, layer.fan_in(input_shape))

@@ -87,7 +87,8 @@ def mode_solution(optimizer: Optimizer) -> Mode:
     r"""The residual of an optimiser, derived from its rule and verified by substitution.
 
     Raises:
-        NotImplementedError: If the rule changes with time or remembers more than one step; no ansatz is known then.
+        NotImplementedError: If the rule changes with time, remembers more than one step, or what it remembers does not
+            start at 0; no ansatz is known then.
 
     Example:
         >>> from theory.optimizers import GradientDescent, GradientFlow
@@ -101,10 +102,11 @@ def mode_solution(optimizer: Optimizer) -> Mode:
     time = k if optimizer.discrete else t
     rows, _ = transition(symbolic, s, time)
     matrix = sympy.Matrix(rows)
-    if time in matrix.free_symbols or matrix.rows > 2:
+    initial = sympy.Matrix([1] + [0] * (matrix.rows - 1))  # at rest
+    rests = sympy.Matrix(symbolic.initial_state(sympy.Integer(1))) == initial
+    if time in matrix.free_symbols or matrix.rows > 2 or not rests:
         message = f"no ansatz is known for the rule of {optimizer}"
         raise NotImplementedError(message)
-    initial = sympy.Matrix([1] + [0] * (matrix.rows - 1))  # at rest
     first = sympy.expand((matrix * initial)[0])  # u_1, or u'(0)
     return _first_order(matrix, time) if matrix.rows == 1 else _second_order(matrix, first, time)
 

@@ -18,7 +18,9 @@ from typing import Any
 
 import sympy
 
+from theory.layers import Linear
 from theory.operators import Equation, Expression, Identity, Letter, Pinv, Proof, Symbol, prove
+from theory.operators.proof import Verdict
 from theory.optimizers import Optimizer
 from theory.scalar import Mode, mode_solution, s, symbols_of
 from theory.setting import Setting
@@ -46,7 +48,7 @@ class SettingProof:
     seconds: float
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """``proved`` if all three steps are, else the weakest of them."""
         scalar = self.mode is not None and self.mode.verified and self.remainder == 0
         return weakest([*(claim.verdict for claim in self.claims), "proved" if scalar else "undecided"])
@@ -63,6 +65,41 @@ class SettingProof:
         if self.reason:
             return f"{self.verdict}: {self.reason}"
         return f"{self.verdict} in {self.seconds:.2f} s for all dimensions, modulo {', '.join(self.lemmas)}"
+
+
+@dataclass(frozen=True)
+class RuleClaim:
+    """A claim of a theorem about one optimiser: that its closed form solves its rule.
+
+    Attributes:
+        says: In words.
+        optimizer: Any member of the family; its parameters are symbols in the proof.
+        weight_decay: 0, or anything positive for the case with decay, which is a symbol too.
+    """
+
+    says: str
+    optimizer: Optimizer
+    weight_decay: float
+    lemmas: tuple[str, ...] = ()
+
+    @property
+    def equation(self) -> str:
+        """The rule on one mode."""
+        mode = mode_solution(self.optimizer)
+        return f"{mode.equation.lhs} == {mode.equation.rhs}, solved by {mode.short}"
+
+    def prove(self) -> Proof:
+        """The verdict of :func:`prove_setting`, in the prover's form; its certificates are those of its parts."""
+        proof = prove_setting(Setting(Linear(), self.optimizer, weight_decay=self.weight_decay))
+        used = tuple(dict.fromkeys(item for claim in proof.claims for item in claim.used))
+        return Proof(
+            proof.verdict,
+            self.equation,
+            used=used,
+            lemmas=proof.lemmas,
+            residual=proof.reason or None,
+            seconds=proof.seconds,
+        )
 
 
 def prove_setting(setting: Setting) -> SettingProof:

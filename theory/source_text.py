@@ -44,7 +44,7 @@ def python_source(setting: Setting, mode: Mode) -> str:
         lines.append('with np.errstate(divide="ignore", invalid="ignore"):')
         lines.append(f"    value = {_code(mode.residual)}")
         for condition, case in mode.special:
-            lines.append(f"value = np.where(np.abs({_code(condition.lhs)}) < 1e-15, {_code(case)}, value)")
+            lines.append(f"    value = np.where(np.abs({_code(condition.lhs)}) < 1e-15, {_code(case)}, value)")
         lines.append("return np.where(s == 0, 1.0, value.real)")
     else:
         lines.append(f"return {_code(mode.residual)}")

@@ -10,8 +10,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from theory.operators import LEMMAS, Proof, prove
+from theory.operators.proof import Verdict
 from theory.setting import Setting
 
 Shapes = Mapping[str, tuple[str | int, str | int]]
@@ -27,6 +29,25 @@ SHAPES: Shapes = {
     "V": ("d", "m"),
     "Wstar": ("q", "d"),
 }
+
+
+class Provable(Protocol):
+    """What a theorem is made of: a :class:`Claim`, or a claim about an optimiser's rule."""
+
+    @property
+    def says(self) -> str:
+        """In words."""
+
+    @property
+    def equation(self) -> str:
+        """In symbols."""
+
+    @property
+    def lemmas(self) -> tuple[str, ...]:
+        """What joins the claim to the statement."""
+
+    def prove(self) -> Proof:
+        """The verdict."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +99,7 @@ class Case:
     Attributes:
         name: A few words for the table.
         setting: A flow at a finite time or at its limit, or a descent with its learning rate in units of 1/s_max.
-        value: The formula for the weight times ``probe``, in the letters of ``SHAPES``.
+        value: The formula for the weight times ``probe``, in the letters of ``SHAPES``; "" for the setting's closed form.
         probe: What multiplies the weight.
         view: How the images are shown; see ``empirical.views``.
         examples: How many training examples are taken.
@@ -127,7 +148,7 @@ class Theorem:
     title: str
     statement: str
     hypotheses: tuple[str, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[Provable, ...]
     false_twin: Claim
     cases: tuple[Case, ...]
 
@@ -137,7 +158,7 @@ class Theorem:
         return tuple(claim.prove() for claim in self.claims)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The weakest verdict of the claims."""
         return weakest(proof.verdict for proof in self.proofs)
 
@@ -153,7 +174,7 @@ class Theorem:
         return sum(proof.seconds for proof in self.proofs)
 
 
-def weakest(verdicts: Iterable[str]) -> str:
+def weakest(verdicts: Iterable[str]) -> Verdict:
     """The weakest of several verdicts: refuted, then undecided, then proved.
 
     Example:
@@ -161,4 +182,4 @@ def weakest(verdicts: Iterable[str]) -> str:
         'undecided'
     """
     found = set(verdicts)
-    return next((verdict for verdict in ("refuted", "undecided") if verdict in found), "proved")
+    return "refuted" if "refuted" in found else "undecided" if "undecided" in found else "proved"

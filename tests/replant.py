@@ -1,0 +1,160 @@
+"""Replants every mistake of mutations.toml, alone, in a copy of the tree; the tests named with it must then fail.
+
+    python tests/replant.py [WORDS…]      only the mistakes whose name or file contains one of the words
+
+First the tests must pass on the unchanged copy. Exit 0: every mistake was caught; 1: one survived, or cannot be planted.
+"""
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIST = Path(__file__).with_name("mutations.toml")
+WORKERS = 2
+PATIENCE = 20  # times as long as the unchanged tests, and a minute: a mistake that makes them hang is caught
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "dist", "build")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mistake: ``old`` becomes ``new`` in ``file``, and one of ``tests`` must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be planted, or an empty string."""
+        path = ROOT / self.file
+        if not path.is_file():
+            return f"{self.file} does not exist"
+        if (count := path.read_text(encoding="utf-8").count(self.old)) != 1:
+            return f"its old text occurs {count} times in {self.file}"
+        missing = [test for test in self.tests if not (ROOT / test.partition("::")[0]).is_file()]
+        if missing or not self.tests:
+            return f"its tests are missing: {', '.join(missing) or 'none is named'}"
+        return "" if self.old != self.new else "its new text is the old one"
+
+
+def mutations() -> list[Mutation]:
+    """The planted mistakes, in the order of the list."""
+    tables = tomllib.loads(LIST.read_text(encoding="utf-8"))["mutation"]
+    return [Mutation(**table | {"tests": tuple(table["tests"])}) for table in tables]
+
+
+class Copies:
+    """Copies of the tree, one per worker; a mistake is planted in one of them at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.free: queue.Queue[Path] = queue.Queue()
+        for number in range(WORKERS):
+            tree = folder / str(number) / ROOT.name
+            shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+            self.free.put(tree)
+
+    def run(self, tests: Iterable[str], mutation: Mutation | None = None, patience: float | None = None) -> str:
+        """The verdict of the tests on a copy: passed, failed, hung, or what went wrong instead."""
+        tree = self.free.get()
+        path = tree / mutation.file if mutation else None
+        sound = path.read_text(encoding="utf-8") if path else ""
+        try:
+            if mutation and path:
+                path.write_text(sound.replace(mutation.old, mutation.new), encoding="utf-8")
+            # Bytecode of the sound file could outlive it: files of one size within one second look alike.
+            own = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+            done = subprocess.run(
+                command, cwd=tree, env=os.environ | own, capture_output=True, text=True, timeout=patience, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return "hung"
+        finally:
+            if path:
+                path.write_text(sound, encoding="utf-8")
+            self.free.put(tree)
+        if done.returncode in (0, 1):
+            return ("passed", "failed")[done.returncode]
+        return f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+    def check(self) -> None:
+        """Stops unless the copies, not the installed checkout, are what tests import there."""
+        tree = self.free.get()
+        code = "import theory, numerics, empirical; print(theory.__file__, numerics.__file__, empirical.__file__)"
+        command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(tree)}
+        said = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True).stdout
+        self.free.put(tree)
+        if said.count(str(tree)) != 3:
+            sys.exit(
+                f"the copy must be what its tests import, but they import {said.strip()}. Unset what comes before it."
+            )
+
+
+def each(items: list, work: Callable[..., str], what: str) -> list[str]:
+    """The results in order, worked on by all workers, with progress on a terminal."""
+    results = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done, result in enumerate(pool.map(work, items), start=1):
+            results.append(result)
+            if sys.stderr.isatty():
+                print(f"\r{what} {done}/{len(items)}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    return results
+
+
+def main(words: list[str]) -> int:
+    """Plants, runs, prints the table; the exit status."""
+    chosen = [m for m in mutations() if not words or any(word in m.name or word in m.file for word in words)]
+    faults = [f"{m.name}: {m.fault}" for m in chosen if m.fault]
+    if faults or not chosen:
+        print("\n".join(faults) or "no mistake has such a name or file")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="replant-") as folder:
+        copies = Copies(Path(folder))
+        copies.check()
+        seconds: dict[str, float] = {}
+
+        def unchanged(test: str) -> str:
+            began = time.monotonic()
+            verdict = copies.run([test])
+            seconds[test] = time.monotonic() - began
+            return verdict
+
+        tests = sorted({test for m in chosen for test in m.tests})
+        wrong = [(t, v) for t, v in zip(tests, each(tests, unchanged, "unchanged"), strict=True) if v != "passed"]
+        for test, verdict in wrong:
+            print(f"{test} must pass before a mistake is planted, but it {verdict}")
+        if wrong:
+            return 1
+
+        def planted(mutation: Mutation) -> str:
+            patience = 60 + PATIENCE * sum(seconds[test] for test in mutation.tests)
+            return copies.run(mutation.tests, mutation, patience)
+
+        verdicts = each(chosen, planted, "planted")
+    named = {"failed": "caught", "hung": "caught", "passed": "SURVIVED"}
+    width = max(len(m.name) for m in chosen)
+    for mutation, verdict in zip(chosen, verdicts, strict=True):
+        print(f"{named.get(verdict, 'UNFAIR'):9} {mutation.name:{width}}  {mutation.file}")
+        if verdict not in named:
+            print(f"          {verdict}")
+    caught = sum(verdict in ("failed", "hung") for verdict in verdicts)
+    print(f"\n{caught} of {len(chosen)} planted mistakes were caught.")
+    return 0 if caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""The public names are fixed, each is where it says, and importing or asking for help stays light."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import closedflow
+
+# design: changing this list is a decision, not an accident.
+NAMES = [
+    "Adam",
+    "ClaimError",
+    "Constant",
+    "Conv",
+    "CrossCheck",
+    "DataError",
+    "Descent",
+    "Fixed",
+    "Flow",
+    "Gaussian",
+    "Given",
+    "GradientDescent",
+    "GradientFlow",
+    "HeavyBall",
+    "Identity",
+    "Layer",
+    "Linear",
+    "LinearMap",
+    "Optimizer",
+    "Orthogonal",
+    "Predictor",
+    "Proof",
+    "Setting",
+    "SettingError",
+    "Solution",
+    "Start",
+    "Target",
+    "TorchDefault",
+    "Training",
+    "Zeros",
+    "check_certificate",
+    "crosscheck",
+    "integrate",
+    "load",
+    "prove",
+    "solve",
+    "time_from_steps",
+    "train",
+    "verify",
+]
+HEAVY = ("sympy", "torch", "numpy", "scipy", "sklearn", "hypothesis", "matplotlib")
+SIGNATURES = {
+    "Setting": ["layer", "optimizer", "target", "loss", "weight_decay", "start"],
+    "Predictor": ["setting", "inputs", "targets", "initial_weight", "initial_bias", "seed"],
+    "integrate": ["setting", "inputs", "targets", "initial_weight", "initial_bias", "times", "rtol", "seed"],
+    "crosscheck": ["predictor", "steps", "weights", "biases", "dtype", "learning_rate"],
+    "prove": ["claim", "shapes", "assume", "scalars", "flow"],
+    "verify": ["theorems", "setting", "inputs", "device", "seed"],
+    "solve": ["setting"],
+    "load": ["path"],
+}
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def loaded_by(code: str) -> str:
+    """The heavy modules that a fresh interpreter has loaded after some code."""
+    return python(f"{code}\nimport sys\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))")
+
+
+def test_the_public_names_are_exactly_these():
+    assert closedflow.__all__ == NAMES
+    assert sorted(NAMES) == NAMES
+    assert set(dir(closedflow)) == {*NAMES, "__version__"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_found_documented_and_importable(name):
+    pytest.importorskip("torch") if name in {"train", "verify", "crosscheck", "Training", "CrossCheck"} else None
+    value = getattr(closedflow, name)
+    assert value.__name__ == name
+    assert inspect.getdoc(value)
+    namespace: dict = {}
+    exec(f"from closedflow import {name}", namespace)
+    assert namespace[name] is value
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_documented_arguments_come_first_and_keep_their_names(name):
+    parameters = list(inspect.signature(getattr(closedflow, name)).parameters)
+    assert parameters[: len(SIGNATURES[name])] == SIGNATURES[name]
+
+
+def test_a_public_name_is_never_hidden_by_a_module_of_the_same_name():
+    code = (
+        "import closedflow, importlib, pkgutil\n"
+        "for found in pkgutil.iter_modules(closedflow.__path__):\n"
+        "    if found.name != '__main__': importlib.import_module('closedflow.' + found.name)\n"
+        "print([name for name in closedflow.__all__ if not callable(getattr(closedflow, name))])"
+    )
+    assert python(code) == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_it():
+    with pytest.raises(AttributeError, match="'Predictr'"):
+        _ = closedflow.Predictr
+    with pytest.raises(ImportError, match="Predictr"):
+        exec("from closedflow import Predictr")
+
+
+def test_a_star_import_brings_all_names_and_no_others():
+    namespace: dict = {}
+    exec("from closedflow import *", namespace)
+    assert sorted(set(namespace) - {"__builtins__"}) == NAMES
+
+
+def test_importing_closedflow_imports_nothing_heavy():
+    assert loaded_by("import closedflow") == ""
+    assert loaded_by("import closedflow; closedflow.SettingError; closedflow.Setting") == ""
+    assert loaded_by("import closedflow; closedflow.solve") == "sympy"  # the check itself can see a module
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"], ["predict", "--help"], ["--version"], []])
+def test_help_is_printed_without_the_heavy_modules(arguments):
+    code = f"from closedflow.cli import run\ncode = run({arguments!r})\nprint('EXIT', code)"
+    out = python(f"{code}\nimport sys\nprint('HEAVY', *sorted(set({HEAVY!r}) & set(sys.modules)))")
+    assert out.splitlines()[-2:] == ["EXIT 0", "HEAVY"]
+    assert ("0.1.0" if arguments == ["--version"] else "Usage: closedflow") in out
+
+
+def test_help_names_every_command_and_the_exit_codes():
+    out = python("from closedflow.cli import run\nrun(['--help'])")
+    for word in ("verify", "theorems", "solve", "predict", "prove", "Exit codes: 0", "1 refuted", "2 bad", "3 undec"):
+        assert word in out
+
+
+def test_the_version_is_the_installed_one():
+    from importlib.metadata import version
+
+    assert closedflow.__version__ == version("closedflow")
+
+
+def test_every_kind_of_a_family_is_public_if_it_ships_with_the_project():
+    from theory.setting import FAMILIES
+
+    shipped = {
+        part.__name__
+        for family in FAMILIES.values()
+        for part in family.kinds.values()
+        if part.__module__.startswith("theory.")
+    }
+    assert shipped <= set(NAMES)
+
+
+def test_the_errors_are_value_errors_of_one_family():
+    assert issubclass(closedflow.SettingError, ValueError)
+    assert issubclass(closedflow.ClaimError, closedflow.SettingError)
+    assert issubclass(closedflow.DataError, closedflow.SettingError)

@@ -1,0 +1,315 @@
+"""Settings as values, as TOML and as text; and every error of theory and numerics: what, must, but, repair."""
+
+import ast
+import math
+import re
+from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import numerics
+import theory
+from empirical.strategies import problems
+from empirical.strategies import settings as random_settings
+from numerics.arrays import check_times, real_array
+from numerics.integrate import integrate, trajectory
+from numerics.predictor import Predictor, load
+from numerics.problem import assemble
+from theory.errors import DataError, SettingError
+from theory.geometry import Axis
+from theory.layers import Conv, Layer, Linear
+from theory.optimizers import Adam, Flow, GradientDescent, GradientFlow, HeavyBall, Optimizer
+from theory.setting import FAMILIES, Setting
+from theory.starts import Fixed, Gaussian
+from theory.targets import Constant, Given, LinearMap, Target
+
+FLOW, ONE = Setting(Linear(), GradientFlow()), [[1.0]]
+
+
+@settings(max_examples=150)
+@given(random_settings())
+def test_toml_brings_every_setting_back_with_its_hash_and_its_words(setting):
+    back = Setting.from_toml(setting.to_toml())
+    assert back == setting
+    assert hash(back) == hash(setting)
+    assert back.to_toml() == setting.to_toml()
+    assert str(back) == str(setting)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_kind_of_every_family_is_brought_back_by_its_table(family):
+    values = {"learning_rate": 0.1, "momentum": 0.9, "friction": 1.0, "std": 0.5, "kernel_size": (3, 1)}
+    values |= {"matrix": ((1.0, 2.0),), "value": ((1e-300, -0.0),), "degree": 2, "kernel": 3}
+    for kind, cls in family.kinds.items():
+        part = cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+        assert part.to_table()["kind"] == kind
+        assert family.from_table(part.to_table()) == part
+        assert hash(family.from_table(part.to_table())) == hash(part)
+
+
+@given(st.one_of(problems(), problems(optimizer_kinds=["heavy_ball"])))
+def test_a_setting_is_written_and_read_with_its_data_filled_in(case):
+    """What a saved run holds: the open constant as numbers."""
+    setting = assemble(*case).setting
+    assert Setting.from_toml(setting.to_toml()) == setting
+
+
+def test_settings_are_frozen_values():
+    setting = Setting(Conv([3, 3], padding=1), GradientDescent(0.1), Constant(np.ones((1, 2, 2))))
+    assert setting.layer.kernel_size == (3, 3)
+    assert {setting: 1}[Setting(Conv((3, 3), padding=1), GradientDescent(0.1), Constant([[[1, 1], [1, 1]]]))] == 1
+    assert setting != Setting(Conv((3, 3), padding=1), GradientDescent(0.2), Constant(np.ones((1, 2, 2))))
+    with pytest.raises(FrozenInstanceError):
+        setting.loss = "mse"
+    assert setting.optimizer.with_values(learning_rate=0.3) == GradientDescent(0.3)
+    with pytest.raises(SettingError, match="learning_rate"):
+        setting.optimizer.with_values(learning_rate=-1.0)
+    assert setting.optimizer.symbolic(learning_rate="η").learning_rate == "η"
+
+
+def test_a_setting_says_itself_in_one_line():
+    text = str(Setting(Linear(), HeavyBall(0.1, 0.9), loss="mse", weight_decay=0.25, start=Gaussian(0.1)))
+    assert text == (
+        "Linear(bias=False) by HeavyBall(learning_rate=0.1, momentum=0.9) towards Identity(), loss mse, "
+        "weight decay 0.25, start Gaussian(std=0.1)"
+    )
+
+
+def test_a_part_without_options_may_be_written_as_its_kind():
+    assert Setting.from_toml('layer = "linear"\noptimizer = "gradient_flow"\ntarget = "given"') == Setting(
+        Linear(), GradientFlow(), Given()
+    )
+
+
+def test_a_file_is_read(tmp_path):
+    (tmp_path / "s.toml").write_text(FLOW.to_toml(), encoding="utf-8")
+    assert Setting.load(tmp_path / "s.toml") == FLOW
+
+
+def test_the_loss_scale_is_one_or_two_over_the_entries():
+    assert FLOW.loss_scale(12) == 1.0
+    assert Setting(Linear(), GradientFlow(), loss="mse").loss_scale(12) == 1 / 6
+
+
+@dataclass(frozen=True)
+class Exploding(Flow, abstract=True):
+    """u̇ = u²: infinite at t = 1, so that no solver gets past it."""
+
+    def velocity(self, state, gradient, t):
+        return (state[0] ** 2,)
+
+
+def flow(**changes):
+    return Setting(**({"layer": Linear(), "optimizer": GradientFlow()} | changes))
+
+
+def write(folder, name, content):
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def newer(folder):
+    Predictor(FLOW, ONE).save(folder / "p.npz")
+    with np.load(folder / "p.npz") as archive:
+        np.savez(folder / "q.npz", **{**archive, "format": 99})
+    return folder / "q.npz"
+
+
+# Each row: the call (given a folder to write in), how its message begins, and the repair it ends with.
+ERRORS = [
+    (lambda _: Layer.from_table(3), "[layer] must be a table", "key = value"),
+    (lambda _: Layer.from_table({"kind": "linea"}), "[layer] kind must be one of", "Did you mean 'linear'?"),
+    (lambda _: Layer.from_table({"kind": "zzz"}), "[layer] kind must be one of", "Use one of: linear, conv"),
+    (lambda _: Optimizer.from_table({"kind": "flow"}), "[optimizer] kind must be one of", "Use one of: grad"),
+    (lambda _: Layer.from_table({"kind": "linear", "bia": True}), "[layer] of kind 'linear' must have only", "'bias'?"),
+    (lambda _: Optimizer.from_table({"kind": "adam"}), "[optimizer] of kind 'adam' must have the key", "Add learning"),
+    (lambda _: GradientDescent(0.0), "learning_rate must be a number above 0", "Choose one"),
+    (lambda _: GradientDescent(math.nan), "learning_rate must be a number above 0, but it is nan", "Choose one"),
+    (lambda _: HeavyBall(0.1, 1.0), "momentum must be a number at least 0 and below 1, but it is 1.0", "Choose one"),
+    (lambda _: Gaussian("1"), "std must be a number at least 0, but it is '1'", "Choose one"),
+    (lambda _: Axis(3, 5, 1, 2, 0, 0, "zeros"), "kernel_size must span at most the padded image, 3 pixels", "smaller"),
+    (
+        lambda _: Axis(3, 3, 1, 1, 3, 3, "reflect"),
+        "padding must be at most 2 with padding_mode 'reflect'",
+        "Use a smal",
+    ),
+    (
+        lambda _: Axis(3, 3, 1, 1, 4, 4, "circular"),
+        "padding must be at most 3 with padding_mode 'circular'",
+        "Use a sma",
+    ),
+    (lambda _: Linear().check((1, 2)), "inputs must have shape (N, features)", "inputs.reshape(len(inputs), -1)"),
+    (lambda _: Conv(3, stride=2), "stride must be 1 with padding 'same'", "Pass padding as a number"),
+    (lambda _: Conv((3, 3)).check((1, 5)), "kernel_size must have one number per spatial axis", "1 of them"),
+    (lambda _: Conv(3, padding=(1, 1)).check((1, 5)), "padding must have one number per spatial axis", "1 of them"),
+    (lambda _: Conv(3).check((5,)), "inputs must have shape (N, C, *spatial)", "Pass, say, inputs.reshape"),
+    (lambda _: Conv(3, groups=2).check((3, 5)), "groups must divide the input channels, 3, but it is 2", "groups=1"),
+    (lambda _: flow(layer=Conv(4)), "target Identity() needs a kernel with a centre tap", "Use 5"),
+    (lambda _: Conv(3.0), "kernel_size must be a whole number, but it is 3.0", "Pass 3"),
+    (lambda _: Conv(0), "kernel_size must be a number at least 1, but it is 0", "Choose one"),
+    (lambda _: Conv(3, padding="sam"), "padding must be one of 'same', 'valid', but it is 'sam'", "mean 'same'?"),
+    (lambda _: Conv(3, padding_mode="zero"), "padding_mode must be one of 'zeros'", "Did you mean 'zeros'?"),
+    (lambda _: Linear(bias=1), "bias must be true or false, but it is 1", "Pass bias=True"),
+    (lambda _: GradientFlow().flow_time(3), "optimizer must be a descent to count steps", "companion's learning rate"),
+    (lambda _: GradientFlow().torch_optimizer(), "optimizer must be a descent to be trained", "Pass learning_rate="),
+    (lambda _: GradientFlow().gap_bound(np, np.array([1.5]), 3), "learning_rate must be at most 1/s_max", "Lower it"),
+    (
+        lambda _: Adam(0.1).flow_time(3),
+        "optimizer must be linear in the weights to have a flow time",
+        "GradientDescent",
+    ),
+    (lambda _: Setting("linear", GradientFlow()), "layer must be a Layer, but it is 'linear'", "such as Linear("),
+    (lambda _: Setting(Linear(), 3), "optimizer must be a Optimizer, but it is 3", "such as GradientFlow("),
+    (lambda _: flow(loss="MSE"), "loss must be one of 'half_sum', 'mse', but it is 'MSE'", "Use one of"),
+    (lambda _: flow(weight_decay=-1), "weight_decay must be a number at least 0, but it is -1", "Choose one"),
+    (lambda _: Setting.from_toml("layer ="), "the setting must be TOML, but it is not", "Mend that line"),
+    (lambda _: Setting.from_toml("los = 1"), "the setting must have only the keys", "Did you mean 'loss'?"),
+    (lambda _: Setting.from_toml('layer = "linear"'), "the setting must have a table [optimizer]", "Add [optimizer]"),
+    (lambda f: Setting.load(f / "none"), "the setting must be a readable TOML file", "Check the path"),
+    (lambda f: Setting.load(write(f, "b", b"\xff")), "the setting must be a readable TOML file", "Check the path"),
+    (lambda _: Predictor(flow(start=Fixed()), ONE), "initial_weight must be given with start Fixed()", "(1, 1)"),
+    (lambda _: Constant().resolve([1, 2]), "target Constant() needs exactly one training example", "Constant(value=…)"),
+    (
+        lambda _: Predictor(flow(target=Constant(1.0)), ONE),
+        "target Constant must have a value of shape (channels)",
+        "Pass",
+    ),
+    (lambda _: Constant([[1.0], [1.0, 2.0]]), "value must be an array of numbers, but its rows differ", "rectangular"),
+    (lambda _: Constant([math.inf]), "value must be a number that is finite, but it is inf", "Choose one"),
+    (lambda _: LinearMap([1.0]), "matrix must be a matrix, (outputs, inputs), but it is [1.0]", "nested lists"),
+    (lambda _: Predictor(flow(target=LinearMap([[1, 2]])), ONE), "matrix must have 1 columns", "Pass a matrix"),
+    (lambda _: Given().values(Linear(), None, np), "target must be a function of the input", "or pass targets"),
+    (lambda _: real_array("x", [[1], [1, 2]]), "x must be an array of real numbers, but its rows", "rectangular"),
+    (lambda _: real_array("x", [1j]), "x must be an array of real numbers, but its dtype is complex128", "float64"),
+    (lambda _: real_array("x", [None]), "x must be an array of real numbers, but its dtype is object", "float64"),
+    (lambda _: real_array("x", [[1, math.nan]]), "x must be finite, but entry (0, 1) is nan", "Replace or drop"),
+    (
+        lambda _: check_times([[1]], discrete=False),
+        "times must be one number or a list of numbers",
+        "[0, 10, math.inf]",
+    ),
+    (lambda _: check_times([1, [2]], discrete=False), "times must be one number or a list of numbers", "[0, 10"),
+    (lambda _: check_times([-1], discrete=False), "times must be at least 0, but one is -1", "Drop it"),
+    (lambda _: integrate(FLOW, ONE, times=math.inf), "times must be at least 0 and finite, but one is inf", "Drop it"),
+    (
+        lambda _: check_times([2.5], discrete=True),
+        "steps must be whole numbers for a descent, but one is 2.5",
+        "Pass 2",
+    ),
+    (lambda _: Predictor(FLOW, ONE, initial_weight=[1.0]), "initial_weight must have shape (1, 1)", "reshape(1, 1)"),
+    (lambda _: Predictor(FLOW, ONE, initial_weight=[1, 2]), "initial_weight must have shape (1, 1)", "of that shape"),
+    (lambda _: Predictor(FLOW, ONE).predict([1.0], 0), "x must have shape (1, 1)", "Pass x.reshape(1, 1)"),
+    (
+        lambda _: integrate(flow(optimizer=Adam(0.1)), ONE, times=1),
+        "optimizer must be linear in the weights to be int",
+        "train()",
+    ),
+    (lambda _: integrate(FLOW, ONE, times=1, rtol=0), "rtol must be a number above 0 and below 1", "Choose one"),
+    (
+        lambda _: integrate(flow(optimizer=GradientDescent(0.1)), ONE, times=1e8),
+        "steps must be at most 10000000",
+        "Use P",
+    ),
+    (lambda _: integrate(FLOW, np.ones((1, 40)), times=1e6), "times must be at most", "fewer unknowns"),
+    (
+        lambda _: integrate(flow(optimizer=Exploding()), ONE, initial_weight=ONE, times=2),
+        "times must be reachable by the solver, but it stopped at 1",
+        "Use earlier times",
+    ),
+    (
+        lambda _: Predictor(flow(optimizer=Adam(0.1)), ONE),
+        "optimizer must be linear in the weights",
+        "there is no predic",
+    ),
+    (lambda _: Predictor(flow(optimizer=GradientDescent(2.0)), ONE), "learning_rate must be below 2", "Lower it"),
+    (lambda f: load(f / "none.npz"), "path must be a file written by Predictor.save", "Save it again"),
+    (lambda f: load(newer(f)), "path must be a file of format at most 1", "Update closedflow"),
+    (
+        lambda f: Predictor(FLOW, ONE).save(f / "no" / "p.npz"),
+        "the output must be a file that can be written",
+        "another path",
+    ),
+    (lambda _: Predictor(FLOW, [1.0]), "inputs must have shape (N, features) or (N, C, *spatial)", "its batch axis"),
+    (lambda _: Predictor(FLOW, np.zeros((0, 3))), "inputs must have shape (N, features) or", "Pass at least one"),
+    (lambda _: Predictor(flow(target=Given()), ONE), "targets must be given with target Given()", "Pass an array"),
+    (lambda _: Predictor(flow(target=Given()), ONE, [1]), "targets must have shape (1, 1)", "targets.reshape(1, 1)"),
+    (lambda _: Predictor(FLOW, ONE, ONE), "targets must be left out with target Identity()", "Use target=Given()"),
+    (
+        lambda _: Predictor(flow(layer=Conv(1, groups=2), target=Given()), np.ones((1, 2, 1)), np.ones((1, 1, 1))),
+        "targets must have a positive multiple of 2 channels",
+        "Change the targets or the groups",
+    ),
+    (lambda _: Predictor(FLOW, ONE, initial_bias=[1.0]), "initial_bias must come with an initial_weight", "or neither"),
+    (lambda _: Predictor(FLOW, ONE, None, ONE, [1.0]), "initial_bias must be left out", "Use bias=True"),
+    (lambda _: Predictor(FLOW, ONE, seed=-1), "seed must be a number at least 0, but it is -1", "Choose one"),
+]
+MODULES = [
+    *(Path(theory.__file__).parent / f"{name}.py" for name in ("component", "geometry", "layers", "optimizers")),
+    *(Path(theory.__file__).parent / f"{name}.py" for name in ("setting", "starts", "targets")),
+    *(Path(numerics.__file__).parent / f"{name}.py" for name in ("arrays", "integrate", "predictor", "problem")),
+]
+
+
+def raised(call, folder):
+    with pytest.raises(SettingError) as caught, np.errstate(all="ignore"):
+        call(folder)
+    entry = caught.traceback[-1]
+    return str(caught.value), (Path(entry.path).name, entry.lineno + 1)
+
+
+@pytest.mark.parametrize(("call", "beginning", "repair"), ERRORS, ids=[row[1][:60] for row in ERRORS])
+def test_an_error_says_what_it_must_be_what_it_is_and_the_repair(call, beginning, repair, tmp_path):
+    message, _ = raised(call, tmp_path)
+    assert message.startswith(beginning)
+    assert repair in message.split(", but ", 1)[1]
+    assert re.match(r"(?s).+ (must|needs) .+, but .+[.:)] ?.*[A-Z].*[.?…]$", message)
+    assert "\n" not in message
+
+
+def test_every_error_of_these_modules_is_in_the_table(tmp_path):
+    """The lines that raise, read from the source, are the lines that the table reaches."""
+    lines = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            named = (
+                isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+            )
+            if named and node.exc.func.id in {SettingError.__name__, DataError.__name__}:
+                lines.add((module.name, node.lineno))
+    assert lines - {raised(call, tmp_path)[1] for call, *_ in ERRORS} == set()
+
+
+@pytest.mark.theorem("T1")
+def test_adam_is_refused_by_what_knows_a_closed_form_and_by_the_oracle():
+    setting = flow(optimizer=Adam(0.1))
+    for ask in (lambda: Predictor(setting, ONE), lambda: trajectory(assemble(setting, ONE), [1])):
+        with pytest.raises(SettingError, match=r"theorem T1, is false for it\)\. Train it with train"):
+            ask()
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    Predictor(FLOW, ONE).save(tmp_path / "p.npz")
+    whole = (tmp_path / "p.npz").read_bytes()
+    broken = whole.replace(
+        "half_sum".encode("utf-32-le"), "half_sun".encode("utf-32-le")
+    )  # the checksum no longer fits
+    for content in (b"", b"PK\x03\x04", b"\x93NUMPY", b"text", whole[:-40], broken):
+        with pytest.raises(DataError, match="Save it again"):
+            load(write(tmp_path, "x.npz", content))
+    for name in ("array.npy", "other.npz"):
+        with pytest.raises(DataError, match="Save it again"):
+            load(tmp_path / name)
+
+
+def test_the_families_hold_every_kind_by_its_name_in_snake_case():
+    assert FAMILIES == {"layer": Layer, "optimizer": Optimizer, "target": Target, "start": FAMILIES["start"]}
+    assert {"linear", "conv"} <= set(Layer.kinds)
+    assert {"gradient_flow", "gradient_descent", "heavy_ball", "adam"} <= set(Optimizer.kinds)
+    assert {"identity", "constant", "linear_map", "given"} <= set(Target.kinds)
+    assert {"torch_default", "gaussian", "zeros", "orthogonal", "fixed"} <= set(FAMILIES["start"].kinds)

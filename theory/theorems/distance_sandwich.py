@@ -1,0 +1,41 @@
+r"""T13. The distance sandwich: the error of the trained layer between multiples of the distance to the span."""
+
+from theory.theorems.theorem import Claim, Theorem
+
+OUTSIDE = "(V - X @ pinv(X) @ V)"
+
+THEOREM = Theorem(
+    id="T13",
+    name="distance-sandwich",
+    title="Error against distance to the data",
+    statement=(
+        "For a fully connected layer trained to repeat its examples, in the limit, σ_min(W0 - I)·d_span ≤ ‖f(x) - x‖ ≤ "
+        "σ_max(W0 - I)·d_span ≤ σ_max(W0 - I)·d_hull, with d_span the distance of x to the span of the examples and d_hull to their "
+        "convex hull. At time t, with the norm of v of T4 for d_span."
+    ),
+    hypotheses=("targets are the inputs", "fully connected, no bias", "no weight decay"),
+    claims=(
+        Claim(
+            "the error is (W0 - I) times the part of x outside the span",
+            f"(limit(W) - I) @ V == (W0 - I) @ {OUTSIDE}",
+            shapes={"X": ("d", "n"), "W0": ("d", "d"), "V": ("d", "m")},
+            flow={"E": "X @ X.T"},
+            where={"W": "W0 @ E + X @ pinv(X) @ (I - E)"},
+            lemmas=("L-SINGULAR",),
+        ),
+        Claim(
+            "the distance to any combination XA of the examples, so to any point of the hull, is at least that to the projection",
+            f"(V - X @ A).T @ (V - X @ A) == {OUTSIDE}.T @ {OUTSIDE} + (X @ pinv(X) @ V - X @ A).T @ (X @ pinv(X) @ V - X @ A)",
+            shapes={"X": ("d", "n"), "V": ("d", "m"), "A": ("n", "m")},
+            lemmas=("L-SQUARE",),
+        ),
+    ),
+    false_twin=Claim(
+        "the error is the distance itself, from every start",
+        f"(limit(W) - I) @ V == -{OUTSIDE}",
+        shapes={"X": ("d", "n"), "W0": ("d", "d"), "V": ("d", "m")},
+        flow={"E": "X @ X.T"},
+        where={"W": "W0 @ E + X @ pinv(X) @ (I - E)"},
+    ),
+    cases=(),
+)

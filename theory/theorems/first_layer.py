@@ -1,0 +1,48 @@
+r"""T6. The null space at any depth: what a first layer never learns, whatever stands behind it."""
+
+from theory.theorems.theorem import Claim, Theorem
+
+COMPLEMENT = "I - X @ pinv(X)"
+
+THEOREM = Theorem(
+    id="T6",
+    name="first-layer",
+    title="The first layer's null space, at any depth",
+    statement=(
+        "Let a network of any depth and any activation begin with a layer W φ(x), and let B be the gradient of the loss with "
+        "respect to that layer's outputs. The gradient of W is BΦᵀ, so W(I - ΦΦ⁺) never changes: under gradient flow, "
+        "(stochastic) gradient descent and momentum, W stays at its start outside the span of the training features. For a "
+        "convolution these are the padded patches."
+    ),
+    hypotheses=(
+        "no weight decay",
+        "no preconditioner (so not Adam)",
+        "no augmentation or input dropout",
+        "the weights are not shared with a later layer",
+    ),
+    claims=(
+        Claim(
+            "under gradient flow, whatever B is",
+            f"d(W @ ({COMPLEMENT})) == 0",
+            shapes={"X": ("d", "n"), "W": ("q", "d"), "B": ("q", "n")},
+            assume=("d(W) == -B @ X.T",),
+            lemmas=("L-ZERO",),
+        ),
+        Claim(
+            "one step on a minibatch, whose features X R are columns of X, with a buffer that has stayed in the range",
+            f"(W - eta * (beta * M + B @ (X @ R).T)) @ ({COMPLEMENT}) == W @ ({COMPLEMENT})",
+            shapes={"X": ("d", "n"), "W": ("q", "d"), "R": ("n", "b"), "B": ("q", "b"), "M": ("q", "d")},
+            assume=(f"M @ ({COMPLEMENT}) == 0",),
+            scalars=("eta", "beta"),
+            lemmas=("L-INDUCTION",),
+        ),
+    ),
+    false_twin=Claim(
+        "the same under a preconditioner P",
+        f"(W - eta * B @ X.T @ P) @ ({COMPLEMENT}) == W @ ({COMPLEMENT})",
+        shapes={"X": ("d", "n"), "W": ("q", "d"), "B": ("q", "n"), "P": ("d", "d")},
+        assume=("P.T == P",),
+        scalars=("eta",),
+    ),
+    cases=(),
+)

@@ -1,0 +1,35 @@
+r"""T10. Learning-rate schedules: gradient flow with rate η(t) is gradient flow at the time τ(t), the integral of η."""
+
+from theory.theorems.theorem import SHAPES, Claim, Theorem
+
+SHAPE = {**{name: SHAPES[name] for name in ("X", "Y", "W0")}, "E": ("d", "d")}
+
+THEOREM = Theorem(
+    id="T10",
+    name="schedule",
+    title="Learning-rate schedules",
+    statement=(
+        "The flow Ẇ = -η(t)∇L from W0 is W = W0 E + YΦ⁺(I - E) with E = exp(-τΦΦᵀ), τ = ∫η."
+    ),
+    hypotheses=("no weight decay (c only rescales time: c = 1)", "gradient flow"),
+    claims=(
+        Claim(
+            "with η = h at the time in question and E' = -hΦΦᵀE, by the chain rule",
+            "d(W) == -h * (W @ X - Y) @ X.T",
+            shapes=SHAPE,
+            assume=("d(E) == -h * X @ X.T @ E", "E @ X @ X.T == X @ X.T @ E"),
+            scalars=("h",),
+            where={"W": "W0 @ E + Y @ pinv(X) @ (I - E)"},
+            lemmas=("L-EXP",),
+        ),
+    ),
+    false_twin=Claim(
+        "the flow at the original time",
+        "d(W) == -h * (W @ X - Y) @ X.T",
+        shapes={name: SHAPES[name] for name in ("X", "Y", "W0")},
+        scalars=("h",),
+        flow={"E": "X @ X.T"},
+        where={"W": "W0 @ E + Y @ pinv(X) @ (I - E)"},
+    ),
+    cases=(),
+)
