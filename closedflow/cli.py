@@ -5,7 +5,7 @@ Everything heavy is imported inside the commands, so that ``closedflow --help`` 
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,6 +35,7 @@ app = App(
     help_epilogue=EXAMPLES,
     version=__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # run() says that nothing was written
     help_format="plaintext",
 )
 
@@ -87,6 +88,7 @@ def verify(
     from closedflow.table import print_table
     from closedflow.verdicts import verify as run_verify
     from empirical.data import digits
+    from numerics.files import whole_file
     from theory.setting import Setting
 
     chosen = None if setting is None else Setting.load(setting)
@@ -98,7 +100,8 @@ def verify(
         others = [index for index in range(len(images.values)) if index not in set(first)]
         shown = images.take([*first, *others])
         images = type(images)(shown.values, trained.source)
-    with progress() as report:
+    # Opened before the work, so that a path that cannot be written is refused at once.
+    with whole_file(json) if json else nullcontext() as file, progress() as report:
         table = run_verify(
             list(theorems) or None,
             chosen,
@@ -109,8 +112,8 @@ def verify(
             dtype=dtype,
             progress=report,
         )
-    if json is not None:
-        save(json, table.to_json() + "\n")
+        if file:
+            file.write(f"{table.to_json()}\n".encode())
     print_table(table, console())
     return table.exit_code
 
@@ -269,13 +272,16 @@ def prove(claim: Path, *, json: Path | None = None) -> int:
     """A proof for all dimensions, an exact counterexample, or an honest "undecided".
 
     Args:
-        claim: A TOML file with claim, shapes, and if needed assume, scalars, flow and where.
+        claim: A TOML file with claim, shapes, and if needed assume, scalars, flow and where; or with weight, rate, and if
+            needed start and limit instead of claim: that W(t) solves d(W) == rate.
         json: Write the certificate to this file if the claim is proved.
     """
     from closedflow.claims import load_claim
     from theory.operators import prove as prove_claim
+    from theory.operators import prove_weight
 
-    proof = prove_claim(**load_claim(claim))
+    table = load_claim(claim)
+    proof = prove_weight(**table) if "weight" in table else prove_claim(**table)
     print(f"{proof}\n  in {proof.seconds:.3f} s")
     if json is not None and proof.certificate is not None:
         save(json, proof.certificate + "\n")

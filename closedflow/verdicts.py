@@ -165,7 +165,7 @@ def theorem_rows(
         yield Row(
             theorem.id,
             theorem.title,
-            case.name if case else "for all dimensions",
+            case_name(case, len(images.values)) if case else "for all dimensions",
             theorem.verdict,
             "; ".join(reasons),
             theorem.seconds,
@@ -193,6 +193,11 @@ def setting_row(setting: Setting, train: Images, device: str, dtype: str, seed: 
         training_level(predictor, device, dtype),
         device,
     )
+
+
+def case_name(case: Case, available: int) -> str:
+    """The case's name, with what it has to do without."""
+    return case.name if available >= case.examples else f"{case.name} (only {available} given)"
 
 
 def split(values: Any, examples: int) -> tuple[Any, Any]:

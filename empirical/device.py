@@ -1,6 +1,7 @@
 """Where training runs, and in which arithmetic."""
 
 import importlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,6 +66,14 @@ def full_precision() -> Iterator[None]:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@contextmanager
+def quiet_padding() -> Iterator[None]:
+    """Torch warns that an even kernel with padding "same" copies its input; that is a remark on speed, not on results."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
+        yield
 
 
 @contextmanager

@@ -44,11 +44,11 @@ def judge(distances: Float, budgets: Float, sizes: Float, reason: str = "") -> L
     """
     ratios = np.where(distances == 0, 0.0, distances / np.where(budgets > 0, budgets, np.finfo(float).tiny))
     worst = float(np.where(np.isnan(ratios), np.inf, ratios).max())
-    if worst > 1 or reason:
+    if worst > 1:
         return Level("disagrees", worst, reason)
     if (budgets > SENSITIVITY * sizes).any():
         return Level("not run", worst, TOO_LOOSE)
-    return Level("agrees", worst)
+    return Level("disagrees" if reason else "agrees", worst, reason)
 
 
 def worst_of(levels: Iterable[Level]) -> Level:

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 
 from empirical.levels import Level, judge, worst_of
-from empirical.train import train_problem
+from empirical.train import obstacle, train_problem
 from empirical.views import show
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.formula import letters, value
-from numerics.integrate import MAX_IMPLICIT, MAX_STIFFNESS, trajectory
+from numerics.integrate import MAX_IMPLICIT, MAX_STIFFNESS, speeds, trajectory
 from numerics.predictor import Predictor
 from numerics.problem import assemble
 from numerics.spectrum import spectrum
@@ -122,7 +122,7 @@ class Measurement:
             if fastest * times[0] > MAX_STIFFNESS and problem.start.size > MAX_IMPLICIT:
                 return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
         else:
-            times = np.array([0.2, 1.0]) * self.case.reach / fastest
+            times = np.array([0.2, 1.0]) * self.case.reach / speeds(problem.setting.optimizer, fastest, math.inf)[0]
         result = trajectory(problem, times)
         bounds = np.array([self.budget.integration(result, index, float(time)) for index, time in enumerate(times)])
         if self.case.at_limit:
@@ -137,6 +137,8 @@ class Measurement:
         if self.case.at_limit:
             return self._trained_to_limit(device, dtype)
         rate = LOW_RATE / self.rates[1]
+        if reason := obstacle(self.predictor.setting.optimizer, rate):
+            return Level("not run", 0.0, reason)
         steps = round(self.case.reach / LOW_RATE)
         levels = [self._trained(rate / part, steps * part, device, dtype) for part in (1, 2)]
         return worst_of(levels)
@@ -145,8 +147,6 @@ class Measurement:
         marks = [steps // 5, steps]
         run = train_problem(self.predictor.problem, steps, record=marks, learning_rate=rate, device=device, dtype=dtype)
         gaps = [self.budget.gap(rate or 0.0, step) for step in marks]
-        if None in gaps:
-            return Level("not run", 0.0, f"no discretisation bound is derived for {self.predictor.setting.optimizer}")
         unit = unit_roundoff(dtype)
         rounding = np.array([self.budget.rounding(float(step), unit, run.optimizer) for step in marks])
         bounds = np.array(gaps, dtype=np.float64) + rounding

@@ -1,15 +1,18 @@
 """A user's own setting through integration and training, against its closed form."""
 
+import math
+
 import numpy as np
 
 from empirical.crosscheck import train_and_check
 from empirical.levels import Level, judge
 from empirical.measure import LOW_RATE
+from empirical.train import obstacle
 from numerics.budget import Budget
-from numerics.integrate import trajectory
+from numerics.integrate import speeds, trajectory
 from numerics.predictor import Predictor
 
-REACH = 5.0  # flow time, in units of 1/s_max
+REACH = 5.0  # flow time, in units of that of the fastest mode: 1/s_max for a gradient flow
 STEPS = 200
 
 
@@ -19,7 +22,8 @@ def integration_level(predictor: Predictor) -> Level:
     if predictor.setting.optimizer.discrete:
         times = np.array([1.0, STEPS / 10, STEPS])
     else:
-        times = np.array([0.2, 1.0]) * REACH / fastest(predictor)
+        slowest, _ = speeds(predictor.setting.optimizer, fastest(predictor), math.inf)
+        times = np.array([0.2, 1.0]) * REACH / slowest
     result = trajectory(predictor.problem, times)
     predicted = predictor.theta(times).reshape(len(times), -1)
     distances = np.linalg.norm(result.theta.reshape(len(times), -1) - predicted, axis=1)
@@ -34,6 +38,8 @@ def training_level(predictor: Predictor, device: str = "auto", dtype: str = "flo
         check = train_and_check(predictor, STEPS, device=device, dtype=dtype)
     else:
         rate = LOW_RATE / fastest(predictor)
+        if reason := obstacle(predictor.setting.optimizer, rate):
+            return Level("not run", 0.0, reason)
         check = train_and_check(predictor, round(REACH / LOW_RATE), learning_rate=rate, device=device, dtype=dtype)
     return Level(check.verdict, check.ratio, check.reason)
 

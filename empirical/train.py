@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.device import DTYPES, construct, few_threads, full_precision, import_torch, resolve
+from empirical.device import DTYPES, construct, few_threads, full_precision, import_torch, quiet_padding, resolve
 from numerics.arrays import check_times
 from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
@@ -120,7 +120,7 @@ def train_problem(
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    with full_precision(), few_threads(problem.features.size * problem.columns.shape[1]), warnings.catch_warnings():
+    with quiet_padding(), full_precision(), few_threads(problem.features.size * problem.columns.shape[1]), warnings.catch_warnings():
         # Torch tells that an even kernel with padding "same" costs a copy of the input; that is no news to the caller.
         warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
         for step in range(total + 1):
@@ -165,6 +165,18 @@ def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:
         )
         raise SettingError(message)
     return optimizer
+
+
+def obstacle(optimizer: Optimizer, learning_rate: float) -> str:
+    """Why a network trained by the companion says nothing about a flow's closed form, or an empty string."""
+    if not isinstance(optimizer, Flow):
+        return ""
+    try:
+        optimizer.companion(learning_rate)
+    except SettingError as error:
+        return str(error)
+    bound = optimizer.gap_bound(np, np.zeros(1), 1)
+    return f"no discretisation bound is derived for {optimizer}" if bound is None else ""
 
 
 def _marks(record: Sequence[int], total: int) -> NDArray[np.int64]:

@@ -25,8 +25,9 @@ from scipy.linalg import expm
 from numerics.arrays import Float, quiet
 from numerics.integrate import Integration
 from numerics.predictor import Predictor
+from theory.errors import SettingError
 from theory.optimizers import Flow, Optimizer
-from theory.scalar import transition
+from theory.rule import transition
 
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
 EXACT_STEPS = 256  # powers summed one by one before the bound goes on by doubling
@@ -50,27 +51,52 @@ class Gains:
 def gains(optimizer: Optimizer, rates: Float, time: float) -> Gains:
     r"""Sums :math:`|A^j|` over the steps j < time, or integrates :math:`|e^{A\tau}|` over τ < time, for each rate.
 
-    The first steps are summed one by one; then :math:`\sum_{j<2n}|A^j| \le (1 + |A^n|)\sum_{j<n}|A^j|`.
+    The first steps are summed one by one; then :math:`\sum_{j<2n}|A^j| \le (1 + |A^n|)\sum_{j<n}|A^j|`. Where the optimiser
+    bounds its propagator, that counts if it is less; a rule that changes with time has nothing else.
+
+    Raises:
+        SettingError: If the rule changes with time and the optimiser does not bound its propagator.
 
     Example:
         >>> from theory.optimizers import GradientDescent       # 1 + 1/2 + 1/4
         >>> gains(GradientDescent(0.5), np.array([1.0]), 3).total.item()
         1.75
     """
-    rows, pushed = transition(optimizer, rates)
-    shape = np.shape(rates)
-    matrix = np.moveaxis(np.array([[np.broadcast_to(entry, shape) for entry in row] for row in rows]), -1, 0)
-    gradient = np.abs(np.array([np.broadcast_to(entry, shape) for entry in pushed]).T)
+    matrix, gradient = _matrices(optimizer, rates, max(float(time), 1.0))
+    later, _ = _matrices(optimizer, rates, 2 * max(float(time), 1.0))
+    rows = optimizer.propagator_bound(np, rates, time)
+    if rows is None and not np.array_equal(matrix, later):
+        message = (
+            f"optimizer must have a propagator_bound, because its rule changes with time, but {optimizer} has none. "
+            "Add that method; without it no error can be bounded."
+        )
+        raise SettingError(message)
+    bound = np.full_like(matrix, np.inf) if rows is None else _stacked(rows, rates)
+    if not np.array_equal(matrix, later):
+        return Gains(time * bound, bound, gradient)
     if optimizer.discrete:
         total, peak, _ = _summed(matrix, round(time))
-        return Gains(total, peak, gradient)
+        return Gains(np.minimum(total, round(time) * bound) if time else total, np.minimum(peak, bound), gradient)
     # A short step of the flow: |e^{Aτ}| ≤ e^{|A|h} for τ ≤ h; the rest is powers of the propagator over h.
     speed = float(np.abs(matrix).sum(axis=-1).max(initial=0.0))
     count = max(1, math.ceil(128 * speed * time))
     step = time / count
     cover = expm(np.abs(matrix) * step)
     total, peak, _ = _summed(expm(matrix * step), count)
-    return Gains(step * total @ cover, peak @ cover, gradient)
+    total, peak = step * total @ cover, peak @ cover
+    return Gains(np.minimum(total, time * bound) if time else total, np.minimum(peak, bound), gradient)
+
+
+def _matrices(optimizer: Optimizer, rates: Float, time: float) -> tuple[Float, Float]:
+    """The rule of each mode at a time, (r, m, m), and the modulus with which the gradient enters it, (r, m)."""
+    rows, pushed = transition(optimizer, rates, time)
+    return _stacked(rows, rates), np.abs(np.array([np.broadcast_to(entry, np.shape(rates)) for entry in pushed]).T)
+
+
+def _stacked(rows: Any, rates: Float) -> Float:
+    """Rows of entries for each rate as matrices, (r, m, m)."""
+    entries = np.array([[np.broadcast_to(entry, np.shape(rates)) for entry in row] for row in rows], dtype=np.float64)
+    return np.moveaxis(entries, -1, 0)
 
 
 def _summed(matrix: Float, count: int) -> tuple[Float, Float, Float]:
@@ -137,18 +163,20 @@ class Budget:
         g = gains(optimizer, self.rates, time)
         c, decay = self.problem.scale, self.predictor.setting.weight_decay
         into_weight = (g.total @ g.gradient[..., None])[:, 0, 0]  # a gradient error at every step, (r + 1,)
-        once = float((g.peak @ g.gradient[..., None])[:, 0, 0].max())  # one gradient error, at its worst
+        worst = (g.peak @ g.gradient[..., None])[:, 0, 0]  # one gradient error, at its worst
+        once = float(worst.max())
         moved = float(np.linalg.norm(self.travel))
         weight = self.sizes["start"] + (1 + float(g.peak[:, 0, 0].max())) * moved
         # The residual in mode i is r_∞ + (r_0 - r_∞) g, of size σ·travel·g around its end.
         ending = float(np.linalg.norm(self._final @ self.problem.features - self.problem.columns))
         residuals = float((self.sigma * self.travel * g.total[:, 0, 0]).sum()) + time * ending
         residual_error = forward * (weight * self.sizes["features"] + self.sizes["targets"])
-        total = float((c * self.sigma * into_weight).max()) * residual_error
+        total = _gathered(c * self.sigma * into_weight, c * self.sigma * worst, time) * residual_error
         total += product * c * self.sizes["features"] * residuals * once
-        total += product * decay * weight * float(into_weight.max())
+        total += product * decay * weight * _gathered(into_weight, worst, time)
         memory = [weight] + [float(g.peak[:, row, 0].max()) * moved for row in range(1, g.peak.shape[1])]
-        carried = sum(size * float(g.total[:, 0, column].max()) for column, size in enumerate(memory))
+        columns = enumerate(memory)
+        carried = sum(size * _gathered(g.total[:, 0, column], g.peak[:, 0, column], time) for column, size in columns)
         return total + (state * carried if optimizer.discrete else 0.0) + state * weight
 
     def rounding(self, steps: float, unit: float, optimizer: Optimizer | None = None) -> float:
@@ -162,7 +190,10 @@ class Budget:
         relative = 4 * max(self.problem.features.shape[-2:]) * UNITS["float64"]
         if math.isinf(time):
             return self._at_infinity(relative)
-        return self._propagated(optimizer or self.predictor.setting.optimizer, time, relative, relative, relative)
+        chosen = optimizer or self.predictor.setting.optimizer
+        on_the_way = self._propagated(chosen, time, relative, relative, relative)
+        # W(t) is the limit plus what is left of the way; of the latter at most all of it, and of its computed value, is wrong.
+        return min(on_the_way, self._at_infinity(relative) + 2 * self.truncation(time, chosen))
 
     def _at_infinity(self, relative: float) -> float:
         r"""The limit's sensitivity to Φ: κ for the solution, κ²/‖Φ‖ for what no weights fit (Wedin), each times δ."""
@@ -203,6 +234,16 @@ class Budget:
         solver = float(result.local_error[index]) * float(g.peak.sum(axis=-1)[:, 0].max())
         rounding = self.rounding(time, UNITS["float64"]) if optimizer.discrete else 0.0
         return solver + rounding + self.evaluation(time)
+
+
+def _gathered(total: Float, peak: Float, time: float) -> float:
+    r"""The norm of the sum over time of errors that each have norm 1 over all modes together.
+
+    With the response :math:`a_{ij}` of mode i to time j, :math:`\big(\sum_i(\sum_j a_{ij}x_{ij})^2\big)^{1/2}` under
+    :math:`\sum_i x_{ij}^2 \le 1` is at most :math:`\sqrt{r}\,\max_i\sum_j a_{ij}` and at most :math:`\sum_j\max_i a_{ij}`.
+    """
+    moving = int((total > 0).sum())
+    return min(math.sqrt(moving) * float(total.max()), time * float(peak.max()))
 
 
 def unit_roundoff(dtype: Any) -> float:

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,4 +37,5 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         )
         raise DataError(message) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # most often it has its name by now, or was never made
+            temporary.unlink()

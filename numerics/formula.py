@@ -80,7 +80,9 @@ def value(
 def exponential(generator: Float, time: float) -> tuple[Float, Float]:
     """exp(-tG) and its integral from 0 to t, for symmetric positive semidefinite G, (blocks, n, n)."""
     rates, basis = np.linalg.eigh(generator)
-    rates = np.clip(rates, 0.0, None)  # a rounding error below zero would grow without bound in time
+    # On the null space an eigenvalue is rounding, up to n·eps·‖G‖; times a long time it would look like a rate.
+    floor = generator.shape[-1] * np.finfo(np.float64).eps * np.abs(rates).max(axis=-1, keepdims=True)
+    rates = np.where(rates > floor, rates, 0.0)
     with quiet():
         gone = -np.expm1(-rates * time)
         area = np.where(rates > 0, gone / np.where(rates > 0, rates, 1), time)

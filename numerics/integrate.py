@@ -1,5 +1,6 @@
 """The oracle: the flow by an adaptive solver, the descent by its own recurrence. It knows no closed form."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numerics.arrays import Float, check_times, quiet
 from numerics.problem import Problem, assemble
 from theory.component import check_number
 from theory.errors import SettingError
+from theory.rule import transition
 from theory.setting import Setting
 
 MAX_STIFFNESS = 2e4  # fastest rate × time, above which the explicit solver would crawl
@@ -112,27 +114,33 @@ def _iterate(problem: Problem, steps: Float, rtol: float) -> Integration:
 
 def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
     optimizer: Any = problem.setting.optimizer
-    initial = np.array(optimizer.initial_state(problem.start))
+    shape = (len(optimizer.initial_state(problem.start)), *problem.start.shape)
 
     def velocity(t: float, flat: Float) -> Float:
-        state = tuple(flat.reshape(initial.shape))
+        state = tuple(flat.reshape(shape))
         return np.array(optimizer.velocity(state, problem.gradient, t)).ravel()
 
-    fastest = problem.scale * float((problem.features**2).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
-    stiff = times.size > 0 and fastest * times[-1] > MAX_STIFFNESS
-    if stiff and initial.size > MAX_IMPLICIT:
+    rate = problem.scale * float((problem.features**2).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
+    last = float(times[-1]) if times.size else 0.0
+    fastest = max(speeds(optimizer, rate, last or 1.0))
+    stiff = fastest * last > MAX_STIFFNESS
+    if stiff and math.prod(shape) > MAX_IMPLICIT:
         message = (
-            f"times must be at most {MAX_STIFFNESS / fastest:.3g} to be integrated with {initial.size} unknowns and a "
-            f"fastest rate near {fastest:.3g}, but one is {times[-1]:g}. Use earlier times, or fewer unknowns."
+            f"times must be at most {MAX_STIFFNESS / fastest:.3g} to be integrated with {math.prod(shape)} unknowns and a "
+            f"fastest rate near {fastest:.3g}, but one is {last:g}. Use earlier times, or fewer unknowns."
         )
         raise SettingError(message)
     method = "Radau" if stiff else "DOP853"
     options: dict[str, Any] = {"jac": lambda t, y: _jacobian(velocity, t, y.size)} if stiff else {}
-    flat = initial.ravel()
+    # A flow whose velocity is singular at 0 says how to get away from there.
+    until = next((float(time) for time in times if time > 0), 0.0)
+    done, state = optimizer.departure(problem.start, problem.gradient, rate, until) if until else (0.0, ())
+    flat = np.array(state).ravel()
     # The absolute tolerance follows the size of the weights, or of the first move where they start at zero.
-    size = max(float(np.abs(flat).max()), float(np.abs(velocity(0.0, flat)).max()) / max(fastest, np.finfo(float).tiny))
+    first = float(np.abs(problem.gradient(problem.start)).max()) / max(rate, np.finfo(float).tiny)
+    size = max(float(np.abs(problem.start).max()), first)
     absolute = rtol * size if size > 0 else rtol
-    theta, errors, done, spent = [], [], 0.0, 0.0
+    theta, errors, spent = [], [], 0.0
     for time in times:
         if time > done:
             solution = solve_ivp(velocity, (done, time), flat, method=method, rtol=rtol, atol=absolute, **options)
@@ -144,9 +152,24 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
             largest = float(np.abs(solution.y).max())
             spent += (len(solution.t) - 1) * np.sqrt(flat.size) * (absolute + rtol * largest)
             flat, done = solution.y[:, -1], float(time)
-        theta.append(flat.reshape(initial.shape)[0])
+        theta.append(flat.reshape(shape)[0] if time > 0 else problem.start)
         errors.append(spent)
     return Integration(np.array(theta).reshape((-1, *problem.start.shape)), np.array(errors), method)
+
+
+def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
+    """The slowest and the fastest eigenvalue of a flow's rule on a mode of this rate, in modulus, at a time.
+
+    Example:
+        >>> from theory.optimizers import GradientFlow, HeavyBallFlow
+        >>> speeds(GradientFlow(), 4.0, 1.0)
+        (4.0, 4.0)
+        >>> [round(speed, 12) for speed in speeds(HeavyBallFlow(0.0), 4.0, 1.0)]
+        [2.0, 2.0]
+    """
+    rows, _ = transition(optimizer, rate, time)
+    values = np.abs(np.linalg.eigvals(np.array(rows, dtype=float)))
+    return float(values.min()), float(values.max())
 
 
 def _jacobian(velocity: Any, t: float, size: int) -> Float:

@@ -26,6 +26,7 @@ from theory.errors import DataError, SettingError
 from theory.setting import Setting
 
 FORMAT = 1  # of the saved file
+SMALLEST, LARGEST = 1e-150, 1e150
 
 
 class Predictor:
@@ -76,6 +77,13 @@ class Predictor:
             self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
             self._start_modes: Float = problem.start @ self.spectrum.left
             self._target_modes: Float = problem.columns @ self.spectrum.right.swapaxes(-1, -2)
+        largest = float(self.spectrum.values.max())
+        if not (largest == 0 or SMALLEST < largest < LARGEST):
+            message = (
+                f"inputs must have singular values between {SMALLEST:g} and {LARGEST:g}, whose squares float64 holds, but the "
+                f"largest is {largest:g}. Rescale the inputs."
+            )
+            raise SettingError(message)
         limit = self.max_learning_rate
         rate = getattr(self.setting.optimizer, "learning_rate", 0.0)
         if rate >= limit:
@@ -100,7 +108,7 @@ class Predictor:
         """The residual and the progress of each mode, each (T, *rates.shape); rates default to those of the modes.
 
         Raises:
-            SettingError: If a time is negative, or not whole for a descent.
+            SettingError: If a time is negative, not whole for a descent, or infinite for a flow without a limit.
         """
         optimizer = self.setting.optimizer
         times = check_times(times, discrete=optimizer.discrete)
@@ -111,7 +119,7 @@ class Predictor:
             residual, progress = optimizer.response(np, s, np.where(at_infinity, 0, t))
             # A mode of rate 0 never moves: this is g(0, t) = 1, exactly.
             residual, progress = np.where(s > 0, residual, 1.0), np.where(s > 0, progress, 0.0)
-            final = optimizer.limit_residual(np, s)
+            final = optimizer.limit_residual(np, s) if at_infinity.any() else residual
         return np.where(at_infinity, final, residual), np.where(at_infinity, 1 - final, progress)
 
     def _coefficients(self, times: Any) -> tuple[Float, Float]:

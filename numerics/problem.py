@@ -123,6 +123,8 @@ def assemble(
         )
         raise SettingError(message)
     start = _start(setting, x.shape[1:], channels, initial_weight, initial_bias, seed)
+    # One memory order, whatever the caller's: matrix products, and so a saved and loaded problem, then agree bit for bit.
+    x, y, start = (np.ascontiguousarray(array) for array in (x, y, start))
     return Problem(setting, x, y, start)
 
 

@@ -65,8 +65,10 @@ class Copies:
             shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
             self.free.put(tree)
 
-    def run(self, tests: Iterable[str], mutation: Mutation | None = None, patience: float | None = None) -> str:
-        """The verdict of the tests on a copy: passed, failed, hung, or what went wrong instead."""
+    def run(
+        self, tests: Iterable[str], mutation: Mutation | None = None, patience: float | None = None
+    ) -> tuple[str, str]:
+        """The verdict of the tests on a copy (passed, failed, hung, or what pytest did instead), and its last words."""
         tree = self.free.get()
         path = tree / mutation.file if mutation else None
         sound = path.read_text(encoding="utf-8") if path else ""
@@ -80,14 +82,13 @@ class Copies:
                 command, cwd=tree, env=os.environ | own, capture_output=True, text=True, timeout=patience, check=False
             )
         except subprocess.TimeoutExpired:
-            return "hung"
+            return "hung", ""
         finally:
             if path:
                 path.write_text(sound, encoding="utf-8")
             self.free.put(tree)
-        if done.returncode in (0, 1):
-            return ("passed", "failed")[done.returncode]
-        return f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        verdict = {0: "passed", 1: "failed"}.get(done.returncode, f"ended with {done.returncode}")
+        return verdict, done.stdout[-1500:] + done.stderr[-1500:]
 
     def check(self) -> None:
         """Stops unless the copies, not the installed checkout, are what tests import there."""
@@ -102,7 +103,7 @@ class Copies:
             )
 
 
-def each(items: list, work: Callable[..., str], what: str) -> list[str]:
+def each(items: list, work: Callable[..., tuple[str, str]], what: str) -> list[tuple[str, str]]:
     """The results in order, worked on by all workers, with progress on a terminal."""
     results = []
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -127,31 +128,33 @@ def main(words: list[str]) -> int:
         copies.check()
         seconds: dict[str, float] = {}
 
-        def unchanged(test: str) -> str:
+        def unchanged(test: str) -> tuple[str, str]:
             began = time.monotonic()
             verdict = copies.run([test])
             seconds[test] = time.monotonic() - began
             return verdict
 
         tests = sorted({test for m in chosen for test in m.tests})
-        wrong = [(t, v) for t, v in zip(tests, each(tests, unchanged, "unchanged"), strict=True) if v != "passed"]
-        for test, verdict in wrong:
-            print(f"{test} must pass before a mistake is planted, but it {verdict}")
+        wrong = False
+        for test, (verdict, said) in zip(tests, each(tests, unchanged, "unchanged"), strict=True):
+            if verdict != "passed":
+                wrong = True
+                print(f"{test} must pass before a mistake is planted, but it {verdict}:\n{said}")
         if wrong:
             return 1
 
-        def planted(mutation: Mutation) -> str:
+        def planted(mutation: Mutation) -> tuple[str, str]:
             patience = 60 + PATIENCE * sum(seconds[test] for test in mutation.tests)
             return copies.run(mutation.tests, mutation, patience)
 
         verdicts = each(chosen, planted, "planted")
     named = {"failed": "caught", "hung": "caught", "passed": "SURVIVED"}
     width = max(len(m.name) for m in chosen)
-    for mutation, verdict in zip(chosen, verdicts, strict=True):
+    for mutation, (verdict, said) in zip(chosen, verdicts, strict=True):
         print(f"{named.get(verdict, 'UNFAIR'):9} {mutation.name:{width}}  {mutation.file}")
         if verdict not in named:
-            print(f"          {verdict}")
-    caught = sum(verdict in ("failed", "hung") for verdict in verdicts)
+            print(f"pytest {verdict}:\n{said}")
+    caught = sum(verdict in ("failed", "hung") for verdict, _ in verdicts)
     print(f"\n{caught} of {len(chosen)} planted mistakes were caught.")
     return 0 if caught == len(chosen) else 1
 

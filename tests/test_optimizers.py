@@ -24,6 +24,7 @@ torch = pytest.importorskip("torch", reason="torch runs the same formulas and it
 U = UNITS["float64"]
 DIGITS = 360  # so that 1 - ηs is seen at s = 1e-300
 SAFETY = 16  # elementary operations and functions per evaluation, each off by about one unit roundoff
+KINDS = ("gradient_flow", "gradient_descent", "heavy_ball")  # whose rounding ``tolerances`` knows
 MOMENTA = (0.0, 1e-244, 1e-20, 1e-9, 0.25, 0.5, 0.81, 0.9, 0.99)
 COUNTS = (0, 1, 2, 3, 10, 101, 1000, 10**6)
 
@@ -130,8 +131,8 @@ def test_the_flow_residual_is_the_derived_one_on_a_grid_with_every_corner():
 
 
 @settings(max_examples=60)
-@given(optimizers(1.0), st.floats(1e-15, 1.0), st.integers(0, 300))
-def test_the_residual_is_the_derived_one_for_any_linear_optimizer(optimizer, s, t):
+@given(optimizers(1.0, kinds=KINDS), st.floats(1e-15, 1.0), st.integers(0, 300))
+def test_the_residual_is_the_derived_one_for_any_parameters(optimizer, s, t):
     assert_accurate(optimizer, [s], [float(t)])
 
 
@@ -159,8 +160,9 @@ def test_nothing_is_done_at_time_zero_and_in_a_mode_of_rate_zero(optimizer, s):
 def test_the_limit_is_where_the_residual_goes(optimizer, s):
     with quiet():
         late, _ = optimizer.response(np, np.array([s]), np.array([1e8]))
-    # Rates are at least 1e-3 and learning rates at least 0.01 of their limit, 1: (1 - 1e-5)^(1e8) = e^{-1000}.
-    assert abs(late[0]) < 1e-300
+    # Rates are at least 1e-3 and learning rates at least 0.01 of their limit, 1: (1 - 1e-5)^(1e8) = e^{-1000}; the slowest,
+    # Nesterov's flow, has 1.6 (√s t)^{-3/2} < 1e-9.
+    assert abs(late[0]) < 1e-8
     np.testing.assert_array_equal(optimizer.limit_residual(np, np.array([0.0, s])), [1.0, 0.0])
 
 

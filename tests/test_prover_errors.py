@@ -15,7 +15,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("unknown name", "Wo @ X == X", {}, r"uses `Wo`\. Did you mean `W`\?"),
     ("unknown name without a neighbour", "X == Theta", {}, r"uses `Theta`\. Give its shape in shapes"),
     ("unknown function", "pnv(X) == X", {}, r"calls `pnv`\. Did you mean `pinv`\?"),
-    ("trace", "tr(S) == S", {}, r"tr\(\.\.\.\)"),
+    ("trace against a matrix", "tr(S) == S", {}, r"the scalar `tr\(S\)`\. Take the trace of the other side"),
     ("no equation", "X", {}, r"must be one equation `left == right`"),
     ("two equations", "X == X == X", {}, r"must be one equation"),
     ("syntax", "X @@ X == X", {}, r"does not parse"),

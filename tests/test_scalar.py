@@ -50,7 +50,8 @@ def test_every_linear_optimizer_has_a_residual_that_substitution_confirms(kind):
     mode = mode_solution(example(kind))
     assert mode.verified
     assert mode.remainder == 0
-    assert mode.residual.subs(mode.time, 0).simplify() == 1
+    at_start = mode.residual.subs(mode.time, 0)
+    assert sympy.simplify(sympy.limit(mode.residual, mode.time, 0) if at_start is sympy.nan else at_start) == 1
 
 
 @pytest.mark.theorem("T1")
@@ -124,15 +125,15 @@ def test_a_base_class_is_no_kind():
 
 @given(optimizers(1.0), st.lists(st.floats(0, 1.0), min_size=1, max_size=4))
 def test_the_transition_matrix_is_the_rule_for_numbers_and_arrays_alike(optimizer, rates):
-    rows, pushed = transition(optimizer, np.array(rates))
+    rows, pushed = transition(optimizer, np.array(rates), 1)
     for index, rate in enumerate(rates):
-        one_by_one, push = transition(optimizer, rate)
+        one_by_one, push = transition(optimizer, rate, 1)
         at = [[np.broadcast_to(entry, len(rates))[index] for entry in row] for row in rows]
         assert at == one_by_one
         assert [np.broadcast_to(entry, len(rates))[index] for entry in pushed] == push
         state = tuple(0.5 + number for number in range(len(rows)))
         rule = optimizer.step if optimizer.discrete else optimizer.velocity
-        moved = rule(state, lambda u, rate=rate: rate * u, 0)
+        moved = rule(state, lambda u, rate=rate: rate * u, 1)
         np.testing.assert_allclose(np.array(one_by_one, dtype=float) @ state, moved, rtol=8 * EPS, atol=8 * EPS)
 
 

@@ -19,10 +19,20 @@ from numerics.arrays import check_times, real_array
 from numerics.integrate import integrate, trajectory
 from numerics.predictor import Predictor, load
 from numerics.problem import assemble
+from theory.component import Component
 from theory.errors import DataError, SettingError
 from theory.geometry import Axis
 from theory.layers import Conv, Layer, Linear
-from theory.optimizers import Adam, Flow, GradientDescent, GradientFlow, HeavyBall, Optimizer
+from theory.optimizers import (
+    Adam,
+    Flow,
+    GradientDescent,
+    GradientFlow,
+    HeavyBall,
+    HeavyBallFlow,
+    NesterovFlow,
+    Optimizer,
+)
 from theory.setting import FAMILIES, Setting
 from theory.starts import Fixed, Gaussian
 from theory.targets import Constant, Given, LinearMap, Target
@@ -56,6 +66,20 @@ def test_a_setting_is_written_and_read_with_its_data_filled_in(case):
     """What a saved run holds: the open constant as numbers."""
     setting = assemble(*case).setting
     assert Setting.from_toml(setting.to_toml()) == setting
+
+
+def test_a_users_own_family_is_registered_and_its_toml_arrays_become_hashable_tuples():
+    class Family(Component):
+        """A direct subclass: its kinds are its own."""
+
+    @dataclass(frozen=True)
+    class TwoSizes(Family):
+        sizes: tuple
+
+    part = Family.from_table({"kind": "two_sizes", "sizes": [1, [2, 3]]})
+    assert part == TwoSizes((1, (2, 3)))
+    assert hash(part) == hash(TwoSizes((1, (2, 3))))
+    assert Family.kinds == {"two_sizes": TwoSizes}
 
 
 def test_settings_are_frozen_values():
@@ -121,10 +145,13 @@ def newer(folder):
 
 # Each row: the call (given a folder to write in), how its message begins, and the repair it ends with.
 ERRORS = [
+    (lambda _: HeavyBallFlow(0.0).companion(0.1), "learning_rate must be in (0, 1/friction²]", "give friction above 0"),
+    (lambda _: HeavyBallFlow(0.0).limit_residual(np, np.ones(1)), "times must be finite for HeavyBallFlow", "friction"),
+    (lambda _: NesterovFlow().companion(0.1), "optimizer must have a companion descent", "Train Nesterov"),
     (lambda _: Layer.from_table(3), "[layer] must be a table", "key = value"),
     (lambda _: Layer.from_table({"kind": "linea"}), "[layer] kind must be one of", "Did you mean 'linear'?"),
     (lambda _: Layer.from_table({"kind": "zzz"}), "[layer] kind must be one of", "Use one of: linear, conv"),
-    (lambda _: Optimizer.from_table({"kind": "flow"}), "[optimizer] kind must be one of", "Use one of: grad"),
+    (lambda _: Optimizer.from_table({"kind": "flow"}), "[optimizer] kind must be one of", "Use one of: "),
     (lambda _: Layer.from_table({"kind": "linear", "bia": True}), "[layer] of kind 'linear' must have only", "'bias'?"),
     (lambda _: Optimizer.from_table({"kind": "adam"}), "[optimizer] of kind 'adam' must have the key", "Add learning"),
     (lambda _: GradientDescent(0.0), "learning_rate must be a number above 0", "Choose one"),
@@ -163,7 +190,7 @@ ERRORS = [
         "GradientDescent",
     ),
     (lambda _: Setting("linear", GradientFlow()), "layer must be a Layer, but it is 'linear'", "such as Linear("),
-    (lambda _: Setting(Linear(), 3), "optimizer must be a Optimizer, but it is 3", "such as GradientFlow("),
+    (lambda _: Setting(Linear(), 3), "optimizer must be a Optimizer, but it is 3", "such as "),
     (lambda _: flow(loss="MSE"), "loss must be one of 'half_sum', 'mse', but it is 'MSE'", "Use one of"),
     (lambda _: flow(weight_decay=-1), "weight_decay must be a number at least 0, but it is -1", "Choose one"),
     (lambda _: Setting.from_toml("layer ="), "the setting must be TOML, but it is not", "Mend that line"),
@@ -247,10 +274,11 @@ ERRORS = [
     (lambda _: Predictor(FLOW, ONE, None, ONE, [1.0]), "initial_bias must be left out", "Use bias=True"),
     (lambda _: Predictor(FLOW, ONE, seed=-1), "seed must be a number at least 0, but it is -1", "Choose one"),
 ]
+THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [
-    *(Path(theory.__file__).parent / f"{name}.py" for name in ("component", "geometry", "layers", "optimizers")),
-    *(Path(theory.__file__).parent / f"{name}.py" for name in ("setting", "starts", "targets")),
-    *(Path(numerics.__file__).parent / f"{name}.py" for name in ("arrays", "integrate", "predictor", "problem")),
+    *(THEORY / f"{name}.py" for name in ("component", "geometry", "layers", "setting", "starts", "targets")),
+    *(THEORY / "optimizers").rglob("*.py"),
+    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "predictor", "problem")),
 ]
 
 

@@ -23,11 +23,16 @@ class OutsideError(Exception):
     """An expression that the exact arithmetic cannot hold; it says which and why."""
 
 
+class PoleError(OutsideError):
+    """A function has no value at time 0."""
+
+
 class Radicals:
     """The numbers over given parameters.
 
     Attributes:
         nonzero: What was divided by: the numbers are only meant where none of these vanishes.
+        pitch: The one z of the letters J0(zt) and J1(zt), if they occur.
 
     Example:
         >>> x = sympy.Symbol("x")
@@ -41,11 +46,18 @@ class Radicals:
         # A field needs a generator; a dummy that nothing mentions does no harm.
         self._field = FracField(tuple(parameters) or (sympy.Dummy(),), sympy.QQ)
         self._squares: list[Any] = []
+        self._known: dict[Any, Element] = {}
         self.nonzero: dict[sympy.Expr, None] = {}
+        self.pitch: Element | None = None
 
     def number(self, value: Any) -> Element:
         """A rational number."""
-        return self._element({0: self._field(sympy.QQ(sympy.Rational(value)))})
+        if value not in self._known:
+            self._known[value] = self._element({0: self._rational(Fraction(str(value)))})
+        return self._known[value]
+
+    def _rational(self, value: Fraction) -> Any:
+        return self._field(sympy.QQ(value.numerator, value.denominator))
 
     def symbol(self, parameter: sympy.Symbol) -> Element:
         """A parameter.
@@ -77,14 +89,14 @@ class Radicals:
             raise OutsideError(message)
         square = terms[0]
         content = abs(Fraction(str(square.numer.content())) / Fraction(str(square.denom.content())))
-        rest = square / self._field(sympy.QQ(content.numerator, content.denominator))
+        rest = square / self._rational(content)
         result = self.number(1)
         # √(a/b) = √(ab)/b, prime by prime.
         for prime, exponent in sympy.factorint(content.numerator * content.denominator).items():
             result = result * self.number(prime ** (exponent // 2))
             if exponent % 2:
-                result = result * self._adjoined(self._field(prime))
-        result = result * self.number(sympy.Rational(1, content.denominator))
+                result = result * self._adjoined(self._rational(Fraction(prime)))
+        result = result * self.number(Fraction(1, content.denominator))
         return result if rest == 1 else result * self._adjoined(rest)
 
     def _adjoined(self, square: Any) -> Element:
@@ -98,13 +110,12 @@ class Radicals:
     def _element(self, terms: dict[int, Any]) -> Element:
         return Element(tuple(sorted((mask, value) for mask, value in terms.items() if value)), self)
 
-    def _product(self, left: int, right: int) -> tuple[int, Any]:
-        """√ of one set of roots times √ of another: the roots in both become their squares."""
-        factor, common = self._field.one, left & right
+    def _without_squares(self, value: Any, roots: int) -> Any:
+        """A coefficient times the squares of a set of roots."""
         for index, square in enumerate(self._squares):
-            if common >> index & 1:
-                factor = factor * square
-        return left ^ right, factor
+            if roots >> index & 1:
+                value = value * square
+        return value
 
 
 @dataclass(frozen=True)
@@ -135,11 +146,13 @@ class Element:
         return self + -other
 
     def __mul__(self, other: Element) -> Element:
+        one = self.numbers.number(1)
+        if one in (self, other):
+            return other if self == one else self
         total: dict[int, Any] = {}
         for left, a in self.terms:
             for right, b in other.terms:
-                mask, factor = self.numbers._product(left, right)
-                value = a * b * factor
+                mask, value = left ^ right, self.numbers._without_squares(a * b, left & right)
                 total[mask] = total[mask] + value if mask in total else value
         return self.numbers._element(total)
 

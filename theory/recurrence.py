@@ -20,8 +20,9 @@ def second_order(
         steps: :math:`k \ge 0`, whole numbers as floats.
         rate: :math:`x = (1 - r_1)(1 - r_2) = 1 - T + D \ge 0`, learning rate times eigenvalue.
         trace: :math:`T`.
-        determinant: :math:`D > 0`.
-        discriminant: :math:`\Delta`, computed by the caller from its factors so that it does not cancel.
+        determinant: :math:`D`; below 0 the roots have different signs, at :math:`T = D = 0` both are 0.
+        discriminant: :math:`\Delta`; where it is below 0, D is above. Computed by the caller from
+            its factors so that it does not cancel.
         drop: :math:`1 - u_1`.
 
     Returns:
@@ -35,27 +36,37 @@ def second_order(
         >>> float(u), float(p)
         (0.5, 0.5)
     """
-    real = discriminant >= 0
+    real, opposite = discriminant >= 0, determinant < 0
     sign = xp.where(trace < 0, -xp.ones_like(trace), xp.ones_like(trace))
-    parity = xp.where(steps % 2 == 1, sign, xp.ones_like(sign))
-    size, modulus = xp.abs(trace), xp.sqrt(determinant)
+    odd = steps % 2 == 1
+    parity = xp.where(odd, sign, xp.ones_like(sign))
+    size, modulus = xp.abs(trace), xp.sqrt(xp.abs(determinant))
     root = xp.sqrt(xp.where(real, discriminant, xp.zeros_like(discriminant)))
 
-    # Real roots: r_1 = sign·large. Where r_1 > 0, 1 - r_1 = x/(1 - r_2) keeps its digits as x → 0. Real roots have
-    # |T| ≥ 2√D; a T that is lost to rounding must not fall below, or the roots would be 0.
-    least = xp.maximum(size, 2 * modulus)
-    large = (least + root) / 2
+    # Real roots: r_1 = sign·large. Where r_1 > 0, 1 - r_1 = x/(1 - r_2) keeps its digits as x → 0. Real roots of one
+    # sign have |T| ≥ 2√D; a T that is lost to rounding must not fall below, or the roots would be 0.
+    least = xp.where(opposite, size, xp.maximum(size, 2 * modulus))
+    both_zero = least + root == 0
+    large = xp.where(both_zero, xp.ones_like(root), (least + root) / 2)
     gap = xp.where(trace < 0, 1 + large, rate / (1 - determinant / large))
     near_one = xp.where(trace < 0, xp.zeros_like(gap), gap)
     log_large = xp.where((trace < 0) | (large < 0.5), xp.log(large), xp.log1p(-near_one))
     power = xp.exp(steps * log_large)
-    # log(r_1/r_2); kept finite where r_2 is below rounding, so that no step is 0·∞.
-    spread = 2 * xp.arctanh(xp.clip(root / least, 0, 1 - 2.0**-53))
-    ratio = xp.where(root > 0, -xp.expm1(-steps * spread) / xp.where(root > 0, root, xp.ones_like(root)), steps / large)
+    # log|r_1/r_2|; kept finite where r_2 is below rounding, so that no step is 0·∞.
+    smaller, larger = xp.where(opposite, size, root), xp.where(opposite, root, least)
+    larger = xp.where(both_zero, xp.ones_like(larger), larger)
+    spread = 2 * xp.arctanh(xp.clip(smaller / larger, 0, 1 - 2.0**-53))
+    alternating = opposite & odd  # (r_2/r_1)^k < 0
+    apart = xp.where(alternating, 1 + xp.exp(-steps * spread), -xp.expm1(-steps * spread))
+    ratio = xp.where(root > 0, apart / xp.where(root > 0, root, xp.ones_like(root)), steps / large)
     fundamental = parity * sign * power * ratio
     lead = (gap - drop) * fundamental
     real_residual = parity * power + lead
-    real_progress = xp.where(trace < 0, 1 - real_residual, -xp.expm1(steps * log_large) - lead)
+    # Two roots 0: 1, then u_1, then nothing.
+    at_start, at_one = xp.where(steps == 0, 1.0, 0.0), xp.where(steps == 1, 1.0, 0.0)
+    real_residual = xp.where(both_zero, at_start + at_one * (1 - drop), real_residual)
+    direct = both_zero | (trace < 0)
+    real_progress = xp.where(direct, 1 - real_residual, -xp.expm1(steps * log_large) - lead)
 
     # Complex roots: modulus·exp(±iθ); θ from |T| and √-Δ, both exact near the double roots at θ = 0 and π.
     imaginary = xp.sqrt(xp.where(real, xp.ones_like(discriminant), -discriminant))

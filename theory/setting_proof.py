@@ -3,7 +3,7 @@ r"""The proof that a setting's closed form solves its equation, for every linear
 The weight is :math:`W = W_0\,g(S) + cY\Phi^\top q(S)` with :math:`S = c\Phi\Phi^\top + \mu I`. Three steps, each by what
 can decide it:
 
-1. scalars (sympy, by substitution): :math:`g` solves the rule on one mode with gradient :math:`su`, from rest at 1;
+1. scalars (:mod:`theory.scalar_proof`): :math:`g` solves the rule on one mode with gradient :math:`su`, from rest at 1;
    :math:`q = (1 - g)/s` solves it with gradient :math:`su - 1`, from rest at 0;
 2. lemma L-CALCULUS takes both to the matrix S, :math:`q` at :math:`s = 0` by continuity;
 3. matrices (the prover, in all dimensions): then W solves the rule with the gradient of the loss, from W0.
@@ -13,7 +13,7 @@ The rule is the optimiser's own code, run on symbols and on the prover's letters
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
@@ -22,7 +22,9 @@ from theory.layers import Linear
 from theory.operators import Equation, Expression, Identity, Letter, Pinv, Proof, Symbol, prove
 from theory.operators.proof import Verdict
 from theory.optimizers import Optimizer
+from theory.rule import scalar_equation
 from theory.scalar import Mode, mode_solution, s, symbols_of
+from theory.scalar_proof import ScalarProof, prove_solution
 from theory.setting import Setting
 from theory.theorems.theorem import SHAPES, weakest
 
@@ -36,30 +38,39 @@ class SettingProof:
     Attributes:
         mode: The scalar equation with its solution, or None where no solution is known.
         claims: The matrix claims with their verdicts.
-        remainder: What substituting q left; 0 means that step 1 holds for q too.
-        reason: Why nothing is decided, or "".
+        complement: That q solves its equation if g does, or None where no equation is known.
+        reason: Why it is not proved, or "".
         seconds: The time it took.
     """
 
     mode: Mode | None
     claims: tuple[Proof, ...]
-    remainder: sympy.Expr
+    complement: ScalarProof | None
     reason: str
     seconds: float
 
     @property
+    def scalar_proofs(self) -> tuple[ScalarProof, ...]:
+        """Step 1: the residual, generic and in its special cases, then q."""
+        found = () if self.mode is None else self.mode.proofs
+        return found if self.complement is None else (*found, self.complement)
+
+    @property
+    def remainder(self) -> sympy.Expr:
+        """What substituting q left; 0 means that step 1 holds for q too."""
+        return sympy.nan if self.complement is None else self.complement.remainder
+
+    @property
     def verdict(self) -> Verdict:
         """``proved`` if all three steps are, else the weakest of them."""
-        scalar = self.mode is not None and self.mode.verified and self.remainder == 0
-        return weakest([*(claim.verdict for claim in self.claims), "proved" if scalar else "undecided"])
+        parts = [part.verdict for part in (*self.claims, *self.scalar_proofs)]
+        return weakest([*parts, *["undecided"] * (self.mode is None)])
 
     @property
     def lemmas(self) -> tuple[str, ...]:
         """The lemmas that the proof stands on."""
-        used = {name for claim in self.claims for name in claim.lemmas} | {"L-CALCULUS"}
-        if self.mode is not None and self.mode.time.is_integer:
-            used.add("L-INDUCTION")
-        return tuple(sorted(used))
+        used = {name for part in (*self.claims, *self.scalar_proofs) for name in part.lemmas}
+        return tuple(sorted(used | {"L-CALCULUS"}))
 
     def __str__(self) -> str:
         if self.reason:
@@ -112,19 +123,28 @@ def prove_setting(setting: Setting) -> SettingProof:
         'proved'
     """
     begin = time.perf_counter()
+    mode, complement, reason = None, None, ""
     try:
-        mode: Mode | None = mode_solution(setting.optimizer)
-        remainder, reason = _substitute_complement(setting.optimizer), ""
+        mode = mode_solution(setting.optimizer)
+        complement = _complement(setting.optimizer)
     except NotImplementedError as error:
-        mode, remainder, reason = None, sympy.nan, str(error)
+        reason = str(error)
     claims = [
         prove(str(equation), shapes=shapes, scalars=(*SCALARS, *_names(setting.optimizer)))
         for equation, shapes in _rule_claims(setting.optimizer)
     ]
     claims.append(_limit_claim(setting.weight_decay > 0))
-    if mode is not None and not (mode.verified and remainder == 0):
-        reason = "substituting the residual into its equation leaves something that does not simplify to 0"
-    return SettingProof(mode, tuple(claims), remainder, reason, time.perf_counter() - begin)
+    proof = SettingProof(mode, tuple(claims), complement, reason, time.perf_counter() - begin)
+    failed = [part for part in proof.scalar_proofs if part.verdict != "proved"]
+    if failed:
+        proof = replace(proof, reason=_why(failed[0], of_g=failed[0] is not complement))
+    return proof
+
+
+def _why(failed: ScalarProof, *, of_g: bool) -> str:
+    what = f"g = {failed.candidate}" if of_g else "q = (1 - g)/s, by way of u = 1/s,"
+    verb = "does not solve" if failed.verdict == "refuted" else "could not be shown to solve"
+    return f"{what} {verb} {failed.equation}: {failed.refutation or failed.reason}"
 
 
 def _names(optimizer: Optimizer) -> tuple[str, ...]:
@@ -137,19 +157,11 @@ def _rule(optimizer: Optimizer, values: dict[str, Any]) -> Callable[[tuple[Any, 
     return lambda state, gradient: rule(state, gradient, Symbol("t"))
 
 
-def _substitute_complement(optimizer: Optimizer) -> sympy.Expr:
-    """Step 1 for q = (1 - g)/s: what is left of its equation, given that of g."""
-    rule = _rule(optimizer, dict(symbols_of(optimizer)))
-    size = len(optimizer.initial_state(sympy.Integer(1)))
-    state = sympy.symbols(f"u0:{size}")
-    ones = [1] + [0] * (size - 1)  # q's state is (1 - g, -h, …)/s where g's is (g, h, …)
-    follows = rule(state, lambda u: s * u)
-    complement = tuple((one - value) / s for one, value in zip(ones, state, strict=True))
-    actual = rule(complement, lambda u: s * u - 1)
-    fixed = ones if optimizer.discrete else [0] * size  # a rate of change has no constant
-    expected = [(one - value) / s for one, value in zip(fixed, follows, strict=True)]
-    gaps = [sympy.Abs(sympy.simplify(a - b)) for a, b in zip(actual, expected, strict=True)]
-    return sum(gaps, sympy.Integer(0))
+def _complement(optimizer: Optimizer) -> ScalarProof:
+    """Step 1 for q: the equation is linear, so q = 1/s - g/s solves it with the source if the constant 1/s does."""
+    of_g, of_q = scalar_equation(optimizer), scalar_equation(optimizer, progress=True)
+    start = tuple(q + g / s for q, g in zip(of_q.start, of_g.start, strict=True))
+    return prove_solution(1 / s, replace(of_q, start=start))
 
 
 def _rule_claims(optimizer: Optimizer) -> list[tuple[Equation, dict[str, Any]]]:

@@ -125,7 +125,9 @@ class Solution:
 
     @cached_property
     def limit(self) -> MatrixExpr:
-        """The weight at infinite time, if every mode of positive rate converges."""
+        """The weight at infinite time, if every mode of positive rate converges; nan for a flow without friction."""
+        if not self.setting.optimizer.has_limit:
+            return sympy.nan
         if self.decay:
             return self.scale * TARGETS * PHI.T * self.rates.inverse()
         return TARGETS * PSEUDO + START * (Eye(d) - PHI * PSEUDO)
@@ -147,7 +149,8 @@ class Solution:
         repeats = self.setting.target == Identity() and not layer.bias
         x = MatrixSymbol("x" if repeats else "phi", d, 1)
         scale = self.scale.subs(M, 1)
-        fast, slow = self.residual.subs(s, rate), self.residual.subs(s, self.decay)
+        # A mode of rate 0 never moves, whatever the formula says there: it may be 0/0.
+        fast, slow = self.residual.subs(s, rate), self.residual.subs(s, MU) if self.decay else sympy.Integer(1)
         learned = scale * norm / rate if self.decay else sympy.Integer(1)  # c·n·q(λ) = learned·(1 - g(λ))
         if repeats:
             data: MatrixExpr = par
@@ -163,7 +166,7 @@ class Solution:
             "lambda": f"{scale} n + {self.decay}" if self.decay else f"{scale} n" if scale != 1 else "n",
         }
         limit = data * x * learned if self.decay else sympy.MatAdd(data * x, START * perp * x)
-        return Formulas(weight, prediction, limit, where)
+        return Formulas(weight, prediction, limit if self.setting.optimizer.has_limit else sympy.nan, where)
 
     @cached_property
     def proof(self) -> SettingProof:

@@ -1,15 +1,15 @@
-"""The closed form as the text of a numpy function that needs nothing but numpy."""
+"""The closed form as the text of a function that needs nothing but numpy, and scipy for Bessel functions."""
 
 from dataclasses import fields
 
 import sympy
-from sympy.printing.numpy import NumPyPrinter
+from sympy.printing.numpy import SciPyPrinter
 
 from theory.scalar import Mode, s, symbols_of
 from theory.setting import Setting
 
 TEMPLATE = '''import numpy as np
-
+{imports}
 
 def weight(Phi, Y, W0, {time}):
     """The weight after time {time} (W0 at 0) of one block: Phi (d, M), Y (q, M), W0 (q, d); returns (q, d).
@@ -39,17 +39,21 @@ def python_source(setting: Setting, mode: Mode) -> str:
     numbers = {letters[field.name]: getattr(setting.optimizer, field.name) for field in fields(setting.optimizer)}  # type: ignore[arg-type]
     assigned = "; ".join(f"{symbol} = {value!r}" for symbol, value in numbers.items())
     lines = [assigned] if assigned else []
+    code = [_code(mode.residual), *(_code(part) for condition, case in mode.special for part in (condition.lhs, case))]
     if mode.special:
         lines.append("s = np.asarray(s, dtype=complex)  # the roots may be complex; the residual is real")
+    if mode.special or mode.residual.has(sympy.besselj):
         lines.append('with np.errstate(divide="ignore", invalid="ignore"):')
-        lines.append(f"    value = {_code(mode.residual)}")
-        for condition, case in mode.special:
-            lines.append(f"    value = np.where(np.abs({_code(condition.lhs)}) < 1e-15, {_code(case)}, value)")
-        lines.append("return np.where(s == 0, 1.0, value.real)")
+        lines.append(f"    value = {code[0]}")
+        for condition, case in zip(code[1::2], code[2::2], strict=True):
+            lines.append(f"    value = np.where(np.abs({condition}) < 1e-15, {case}, value)")
+        lines.append(f"return np.where((s == 0) | ({mode.time} == 0), 1.0, value.real)")
     else:
-        lines.append(f"return {_code(mode.residual)}")
+        lines.append(f"return {code[0]}")
     scale = "1.0" if setting.loss == "half_sum" else f"2 / (Y.size * {setting.layer.blocks()})"
+    imports = "import scipy.special\n" if any("scipy" in part for part in code) else ""
     return TEMPLATE.format(
+        imports=imports,
         time=mode.time,
         setting=setting,
         scale=scale,
@@ -59,5 +63,5 @@ def python_source(setting: Setting, mode: Mode) -> str:
 
 
 def _code(expression: sympy.Expr) -> str:
-    printed = NumPyPrinter({"fully_qualified_modules": True}).doprint(expression.subs(s, sympy.Symbol("s")))
+    printed = SciPyPrinter({"fully_qualified_modules": True}).doprint(expression.subs(s, sympy.Symbol("s")))
     return str(printed).replace("numpy.", "np.")

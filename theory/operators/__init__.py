@@ -14,12 +14,15 @@ from theory.operators.expressions import (
     Start,
     Zero,
 )
+from theory.operators.functionals import Expectation, Trace
 from theory.operators.kernel import check_certificate
 from theory.operators.lemmas import LEMMAS
 from theory.operators.models import Counterexample
-from theory.operators.proof import Proof, prove, recheck
+from theory.operators.proof import Proof, recheck
+from theory.operators.prover import prove
 from theory.operators.scalars import Scalar, Symbol
 from theory.operators.statement import formula
+from theory.operators.weight import WeightProof, prove_weight
 
 __all__ = [
     "LEMMAS",
@@ -27,6 +30,7 @@ __all__ = [
     "Counterexample",
     "Derivative",
     "Equation",
+    "Expectation",
     "Expression",
     "Identity",
     "Integral",
@@ -37,10 +41,13 @@ __all__ = [
     "Scalar",
     "Start",
     "Symbol",
+    "Trace",
+    "WeightProof",
     "Zero",
     "check_certificate",
     "evaluate",
     "formula",
     "prove",
+    "prove_weight",
     "recheck",
 ]

@@ -10,27 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from theory.operators.algebra import Reading
 from theory.operators.expressions import (
     Dimension,
-    Equation,
-    Expression,
-    Identity,
     Integral,
     Letter,
     Pinv,
-    Product,
-    Scaled,
-    Shape,
-    Start,
-    Sum,
-    Transpose,
-    Zero,
-    walk,
 )
-from theory.operators.scalars import TIME, Symbol, symbols
-from theory.operators.shapes import infer
+from theory.operators.scalars import TIME, Symbol
 from theory.operators.statement import Statement
-from theory.operators.words import Coefficients, Factor, Polynomial, Word, transpose
+from theory.operators.words import Factor, Polynomial, Word, transpose
 
 
 @dataclass(frozen=True)
@@ -52,78 +41,24 @@ class Axiom:
     basic: bool = True
 
 
-class Algebra:
-    """The polynomials of one statement: its letters, its coefficients and its axioms."""
+class Algebra(Reading):
+    """The polynomials of one statement and its axioms."""
 
     def __init__(self, statement: Statement) -> None:
-        self.statement = statement
-        self._timed = any(_mentions_time(side) for side in _sides(statement))
-        self.coefficients = Coefficients(
-            [*statement.scalars, *([TIME] if self._timed else [])], statement.dynamics.positive
-        )
-        self.shapes: dict[str, Shape] = dict(statement.dynamics.shapes)
-        self.pseudo_inverses: dict[str, Polynomial] = {}
-        self.generators = {
-            name: self.polynomial(generator) for name, generator in statement.dynamics.generators.items()
-        }
-        self.shapes |= {str(Integral(name)): self.shapes[name] for name in self.generators}
-        self.goal = self.difference(statement.claim)
-        self._hypotheses = [(item.text, self.difference(item.equation)) for item in statement.hypotheses]
+        super().__init__(statement)
         # Pseudo-inverses that the statement does not mention: those of the flows make their invertibility usable,
         # those of the letters in a hypothesis let it conclude A = 0 from Aᵀ A = 0.
         self._mentioned = dict(self.pseudo_inverses)
-        assumed = {part.name for _, polynomial in self._hypotheses for word in polynomial.terms for part in word}
+        assumed = {part.name for _, polynomial in self.hypotheses for word in polynomial.terms for part in word}
         for name in [*self.generators, *sorted(assumed & set(statement.dynamics.shapes))]:
             self.polynomial(Pinv(Letter(name)))
         self.axioms: dict[str, Axiom] = {axiom.name: axiom for axiom in self._axioms() if axiom.polynomial.terms}
-
-    def read(self, tree: Expression, shape: Shape) -> Polynomial:
-        """A tree without sizes as a polynomial of the given shape.
-
-        Raises:
-            ClaimError: If the shapes do not fit.
-        """
-        return self.polynomial(infer(tree, self.shapes, shape))
-
-    def difference(self, equation: Equation) -> Polynomial:
-        """Left side minus right side."""
-        return self.polynomial(equation.left) - self.polynomial(equation.right)
-
-    def polynomial(self, node: Expression) -> Polynomial:
-        """A resolved tree with all sizes as a polynomial; a pseudo-inverse becomes a letter of its own."""
-        match node:
-            case Letter() | Integral() | Start():
-                return self._letter(str(node))
-            case Identity(size) if size is not None:
-                return Polynomial((size, size), {(): self.coefficients.one})
-            case Zero(shape) if shape is not None:
-                return Polynomial(shape, {})
-            case Sum(left, right):
-                return self.polynomial(left) + self.polynomial(right)
-            case Product(left, right):
-                return self.polynomial(left) @ self.polynomial(right)
-            case Scaled(factor, matrix):
-                return self.polynomial(matrix).scaled(self.coefficients.read(factor))
-            case Transpose(matrix):
-                return self.polynomial(matrix).T
-            case Pinv(matrix):
-                inner = self.polynomial(matrix)
-                name = f"pinv({inner})"
-                self.pseudo_inverses[name] = inner
-                self.shapes[name] = inner.shape[1], inner.shape[0]
-                return self._letter(name)
-        raise TypeError(node)
-
-    def _letter(self, name: str) -> Polynomial:
-        if name not in self.shapes:  # start(W) of a letter W with a rate
-            self.shapes[name] = self.shapes[name.removeprefix("start(").removesuffix(")")]
-        return Polynomial(self.shapes[name], {(Factor(name),): self.coefficients.one})
 
     def _identity(self, size: Dimension) -> Polynomial:
         return Polynomial((size, size), {(): self.coefficients.one})
 
     def _axioms(self) -> Iterator[Axiom]:
-        for text, polynomial in self._hypotheses:
+        for text, polynomial in self.hypotheses:
             yield from _with_transpose(Axiom(text, polynomial, (text,)))
         for name, matrix in self.pseudo_inverses.items():
             yield from self._penrose(name, matrix)
@@ -132,7 +67,7 @@ class Algebra:
         yield from self._one_by_one()
 
     def _penrose(self, name: str, a: Polynomial) -> Iterator[Axiom]:
-        p, one = self._letter(name), self._identity(a.shape[0])
+        p, one = self.letter(name), self._identity(a.shape[0])
         basic = name in self._mentioned
         source = (f"Penrose equations of {name}",)
         for text, polynomial in (
@@ -155,7 +90,7 @@ class Algebra:
         return () in a.terms and squares and all(self.coefficients.is_positive(value) for value in a.terms.values())
 
     def _flow(self, name: str, generator: Polynomial) -> Iterator[Axiom]:
-        flow, integral = self._letter(name), self._letter(str(Integral(name)))
+        flow, integral = self.letter(name), self.letter(str(Integral(name)))
         source = f"{name} = exp(-t ({generator}))"
         text = f"{name} == I - ({generator}) @ integral({name})"
         polynomial = flow - self._identity(generator.shape[0]) + generator @ integral
@@ -171,7 +106,7 @@ class Algebra:
                 # G M = M H is checked here as an identity of polynomials, so it holds for all matrices.
                 if (generator @ middle - middle @ second).terms:
                     continue
-                right = self._letter(str(Integral(other)))
+                right = self.letter(str(Integral(other)))
                 label = f"{integral} @ ({middle}) == ({middle}) @ {right}"
                 pair = f"{name} commutes" if name == other else f"{name} and {other} intertwine"
                 sources = (f"{pair} with {middle}",)
@@ -182,13 +117,13 @@ class Algebra:
         """On the null space of G = A Aᵀ the integral is t; stated where the statement speaks of A⁺ and of t."""
         word = next(iter(generator.terms), ())
         head = word[: len(word) // 2]
-        if not self._timed or len(generator.terms) != 1 or not head or word != head + transpose(head):
+        if not self.timed or len(generator.terms) != 1 or not head or word != head + transpose(head):
             return
         root = Polynomial((generator.shape[0], self.factor_shape(head[-1])[1]), {head: self.coefficients.one})
         inverse = f"pinv({root})"
         if inverse in self._mentioned:
-            one, integral = self._identity(generator.shape[0]), self._letter(str(Integral(name)))
-            projector = one - root @ self._letter(inverse)
+            one, integral = self._identity(generator.shape[0]), self.letter(str(Integral(name)))
+            projector = one - root @ self.letter(inverse)
             time = self.coefficients.read(Symbol(TIME))
             label = f"{integral} @ ({projector}) == t * ({projector})"
             sources = (f"{name} is constant on the null space of its generator",)
@@ -199,17 +134,17 @@ class Algebra:
         a, b = self.generators[first], self.generators[second]
         if a.shape != b.shape or a @ b != b @ a:
             return
-        product = self._letter(first) @ self._letter(second)
+        product = self.letter(first) @ self.letter(second)
         sources = (f"{first} and {second} have generators that commute",)
         if first < second:
             label = f"{first} @ {second} == {second} @ {first}"
-            yield Axiom(label, product - self._letter(second) @ self._letter(first), sources, "L-UNIQUE")
+            yield Axiom(label, product - self.letter(second) @ self.letter(first), sources, "L-UNIQUE")
         total = a + b
         if not total.terms:
             yield Axiom(f"{first} @ {second} == I", product - self._identity(a.shape[0]), sources, "L-UNIQUE")
         for name, generator in self.generators.items():
             if generator == total:
-                yield Axiom(f"{first} @ {second} == {name}", product - self._letter(name), sources, "L-UNIQUE")
+                yield Axiom(f"{first} @ {second} == {name}", product - self.letter(name), sources, "L-UNIQUE")
 
     def _intertwiners(self, first: Polynomial, second: Polynomial) -> Iterator[Polynomial]:
         """The M worth trying in G M = M H: the beginnings of the words of G, and G itself without its multiple of I."""
@@ -222,15 +157,10 @@ class Algebra:
         if first == second and len(rest) > 1:
             yield Polynomial(shape, rest)
 
-    def factor_shape(self, factor: Factor) -> Shape:
-        """The shape of one letter of a word."""
-        rows, columns = self.shapes[factor.name]
-        return (columns, rows) if factor.transposed else (rows, columns)
-
     def _symmetry(self, generator: Polynomial) -> tuple[str, ...] | None:
         """The hypotheses ``S.T == S`` by which the generator is symmetric word by word; None if it is not."""
         texts: dict[str, str] = {}
-        for text, polynomial in self._hypotheses:
+        for text, polynomial in self.hypotheses:
             words, values = list(polynomial.terms), list(polynomial.terms.values())
             opposite = len(words) == 2 and len(words[0]) == 1 and words[0] == transpose(words[1])
             # A factor in front that is not a number could be zero; then the hypothesis says nothing.
@@ -252,7 +182,9 @@ class Algebra:
     def _one_by_one(self) -> Iterator[Axiom]:
         """A 1×1 matrix is its own transpose; stated for every 1×1 piece of a word in the claim or a hypothesis."""
         seen: set[Word] = set()
-        for polynomial in (self.goal, *(hypothesis for _, hypothesis in self._hypotheses)):
+        # In a trace every word stands for its transpose, so a goal of traces needs none of these.
+        goal = [] if self.about_scalars else [self.goal]
+        for polynomial in (*goal, *(hypothesis for _, hypothesis in self.hypotheses)):
             for word in polynomial.terms:
                 for piece in self._pieces(word):
                     if piece in seen or transpose(piece) in seen or piece == transpose(piece):
@@ -273,13 +205,3 @@ def _with_transpose(axiom: Axiom) -> Iterator[Axiom]:
     flipped = axiom.polynomial.T
     if axiom.polynomial not in (flipped, flipped.scaled(-1)):
         yield replace(axiom, name=f"transposed: {axiom.name}", polynomial=flipped)
-
-
-def _sides(statement: Statement) -> Iterator[Expression]:
-    equations = [statement.claim, *(item.equation for item in statement.hypotheses)]
-    for equation in equations:
-        yield from (equation.left, equation.right)
-
-
-def _mentions_time(tree: Expression) -> bool:
-    return any(isinstance(part, Scaled) and TIME in symbols(part.factor) for part in walk(tree))

@@ -29,8 +29,10 @@ from theory.operators.expressions import (
     Transpose,
     Zero,
 )
+from theory.operators.scalar_calculus import carried_out
 from theory.operators.scalars import TIME, Number, Scalar, at_time_zero, is_positive, symbols, time_derivative
 from theory.operators.shapes import shape_of
+from theory.operators.sizes import check_value
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class Dynamics:
         """
         match node:
             case Derivative(matrix):
-                return self.derivative(self.resolve(matrix))
+                rate = self.derivative(self.resolve(matrix))
+                check_value(rate, "a time derivative")
+                return rate
             case Start(matrix):
                 return self.start(self.resolve(matrix))
             case Limit(matrix):
@@ -71,6 +75,9 @@ class Dynamics:
                 return Sum(self.resolve(left), self.resolve(right))
             case Product(left, right):
                 return Product(self.resolve(left), self.resolve(right))
+            case Scaled(factor, matrix) if factor.is_functional:
+                rules = {"d": self.derivative, "start": self.start, "limit": self.limit}
+                return Scaled(carried_out(factor, rules, self.resolve), self.resolve(matrix))
             case Scaled(factor, matrix):
                 return Scaled(factor, self.resolve(matrix))
             case Transpose(matrix):

@@ -1,4 +1,8 @@
-"""A proof as text: the statement and the cofactors of ``claim = Σ left · axiom · right``, all in the claim language."""
+"""A proof as text: the statement, and how its claim is a sum of multiples of axioms, all in the claim language.
+
+The multiples are ``left · axiom · right``, for a claim about scalars ``factor · tr(left · axiom)``; that is all a cyclic
+word needs, for what stands to the right of an axiom can be turned to its left.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,17 @@ from typing import Any
 
 from theory.errors import ClaimError
 from theory.operators.axioms import Algebra, Axiom
-from theory.operators.expressions import Dimension
-from theory.operators.parser import Names, parse_matrix
-from theory.operators.statement import FIELDS, Source, Statement, read_statement
+from theory.operators.budget import Clock, ticking
+from theory.operators.expressions import Derivative, Dimension, Limit, walk
+from theory.operators.functionals import Trace, walk_scalar
+from theory.operators.parser import Names, parse_matrix, parse_scalar
+from theory.operators.scalars import Number, Operation, Power, Symbol
+from theory.operators.statement import FIELDS, Source, Statement, read_statement, texts
+from theory.operators.traces import show_scalar
 from theory.operators.words import Polynomial
 
 _STEP = ("left", "axiom", "right")
+_TRACE_STEP = ("factor", "left", "axiom")
 _KINDS: dict[str, type] = {
     "claim": str,
     "shapes": dict,
@@ -39,28 +48,57 @@ class Step:
 
 
 @dataclass(frozen=True)
+class TraceStep:
+    """One term ``factor · tr(left · axiom)`` of a certificate for scalars; the factor is a polynomial in traces."""
+
+    factor: Polynomial
+    left: Polynomial
+    axiom: Axiom
+
+    def __str__(self) -> str:
+        return f"({show_scalar(self.factor)}) * tr(({self.left}) @ [{self.axiom.name}])"
+
+
+@dataclass(frozen=True)
 class Certificate:
     """A certificate as it was read: the algebra is rebuilt from the statement, nothing else is taken over."""
 
     algebra: Algebra
-    steps: tuple[Step, ...]
+    steps: Sequence[Step | TraceStep]
 
 
-def write_certificate(source: Source, steps: Sequence[Step]) -> str:
-    """The certificate as JSON text."""
-    cofactors = [{"left": str(step.left), "axiom": step.axiom.name, "right": str(step.right)} for step in steps]
+def write_certificate(source: Source, steps: Sequence[Step | TraceStep], clock: Clock | None = None) -> str:
+    """The certificate as JSON text.
+
+    Raises:
+        BudgetSpentError: If there is a clock and it ran out.
+    """
+    cofactors = [_written(step) for step in ticking(steps, clock)]
     return json.dumps({**source.as_json(), "cofactors": cofactors}, indent=1, ensure_ascii=False)
 
 
-def read_certificate(text: str) -> Certificate:
+def _written(step: Step | TraceStep) -> dict[str, str]:
+    match step:
+        case Step(left, axiom, right):
+            return {"left": str(left), "axiom": axiom.name, "right": str(right)}
+        case TraceStep(factor, left, axiom):
+            return {"factor": show_scalar(factor), "left": str(left), "axiom": axiom.name}
+
+
+def read_certificate(text: str, clock: Clock | None = None) -> Certificate:
     """Rebuild the statement, its axioms and the cofactors from text.
 
+    Args:
+        text: The certificate.
+        clock: Looked at before each step.
+
     Raises:
+        BudgetSpentError: If the clock ran out.
         ClaimError: If the text is not a certificate, names an axiom the statement does not have, or has wrong shapes.
     """
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         message = f"certificate must be JSON, but it does not parse: {error}. Write it with prove()."
         raise ClaimError(message) from None
     if not isinstance(data, dict) or set(data) != {*FIELDS, "cofactors"}:
@@ -70,7 +108,7 @@ def read_certificate(text: str) -> Certificate:
         raise ClaimError(message)
     statement = read_statement(_read_source(data))
     algebra = Algebra(statement)
-    return Certificate(algebra, tuple(_read_step(algebra, item) for item in data["cofactors"]))
+    return Certificate(algebra, tuple(_read_step(algebra, item) for item in ticking(data["cofactors"], clock)))
 
 
 def _read_source(data: dict[str, Any]) -> Source:
@@ -78,30 +116,41 @@ def _read_source(data: dict[str, Any]) -> Source:
         if not isinstance(data[name], kind):
             message = f"certificate[{name!r}] must be of type {kind.__name__}, but it is {data[name]!r}. Correct it."
             raise ClaimError(message)
-    return Source(
-        data["claim"], data["shapes"], tuple(data["assume"]), tuple(data["scalars"]), data["flow"], data["where"]
-    )
+    shapes, assume, scalars = data["shapes"], texts(data["assume"], "assume"), texts(data["scalars"], "scalars")
+    return Source(data["claim"], shapes, assume, scalars, data["flow"], data["where"])
 
 
-def _read_step(algebra: Algebra, item: object) -> Step:
-    texts = isinstance(item, dict) and all(isinstance(part, str) for part in item.values())
-    if not isinstance(item, dict) or not texts or set(item) != set(_STEP):
-        message = f"a cofactor must have the texts {', '.join(_STEP)}, but it is {item!r}. Correct it."
+def _read_step(algebra: Algebra, item: object) -> Step | TraceStep:
+    keys = _TRACE_STEP if algebra.about_scalars else _STEP
+    if not isinstance(item, dict) or set(item) != set(keys) or not all(isinstance(part, str) for part in item.values()):
+        message = f"a cofactor must have the texts {', '.join(keys)}, but it is {item!r}. Correct it."
         raise ClaimError(message)
     axiom = algebra.axioms.get(item["axiom"])
     if axiom is None:
         message = f"a cofactor must name an axiom of its statement, but it names `{item['axiom']}`. Assume it there."
         raise ClaimError(message)
     rows, columns = axiom.polynomial.shape
+    if algebra.about_scalars:
+        factor = parse_scalar(item["factor"], _names(algebra.statement), "cofactor")
+        if not all(isinstance(part, Trace | Number | Symbol | Operation | Power) for part in walk_scalar(factor)):
+            message = f"a factor must be a polynomial in traces, but it is `{item['factor']}`. Carry the rest out."
+            raise ClaimError(message)
+        return TraceStep(algebra.read_scalar(factor), _read_factor(algebra, item["left"], (columns, rows)), axiom)
     left = _read_factor(algebra, item["left"], (algebra.goal.shape[0], rows))
     right = _read_factor(algebra, item["right"], (columns, algebra.goal.shape[1]))
     return Step(left, axiom, right)
 
 
 def _read_factor(algebra: Algebra, text: str, shape: tuple[Dimension, Dimension]) -> Polynomial:
-    statement: Statement = algebra.statement
+    tree = parse_matrix(text, _names(algebra.statement), "cofactor")
+    if any(isinstance(part, Derivative | Limit) for part in walk(tree)):
+        message = f"a cofactor must be free of d and limit, but it is `{text}`. Carry them out."
+        raise ClaimError(message)
+    return algebra.read(algebra.statement.dynamics.resolve(tree), shape)
+
+
+def _names(statement: Statement) -> Names:
     dynamics = statement.dynamics
     flows = frozenset(dynamics.generators)
-    letters = frozenset(dynamics.shapes) - flows
-    names = Names(letters, flows, frozenset({*statement.scalars, "t"}))
-    return algebra.read(dynamics.resolve(parse_matrix(text, names, "cofactor")), shape)
+    sizes = frozenset(size for shape in dynamics.shapes.values() for size in shape if isinstance(size, str))
+    return Names(frozenset(dynamics.shapes) - flows, flows, frozenset({*statement.scalars, "t"}), dimensions=sizes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from theory.errors import ClaimError
 from theory.operators.expressions import (
+    Dimension,
     Expression,
     Identity,
     Integral,
@@ -21,6 +22,7 @@ from theory.operators.expressions import (
     Transpose,
     Zero,
 )
+from theory.operators.functionals import Expectation, Trace, dimension_symbol
 from theory.operators.scalars import Number, Operation, Power, Scalar, Symbol
 
 _NONE: Mapping[str, Any] = {}
@@ -47,7 +49,8 @@ def evaluate(
 
     Args:
         expression: A tree without ``d``, ``start`` and ``limit``, such as `formula` returns.
-        arrays: The value of each letter and each scalar (scalars of a batch need two trailing axes of length 1).
+        arrays: The value of each letter and each scalar (scalars of a batch need two trailing axes of length 1),
+            and of each size ``dim(d)`` that the formula needs.
         identity: The identity matrix of a given size, such as ``numpy.eye``.
         pinv: The pseudo-inverse; the caller decides the rank.
         flows: For each flow its exponential at the time wanted.
@@ -55,7 +58,7 @@ def evaluate(
         number: Turns an exact constant into the number type of the arrays.
 
     Raises:
-        ClaimError: If a value is missing, or the formula is a multiple of ``I`` of unknown size.
+        ClaimError: If a value is missing, the formula is a multiple of ``I`` of unknown size, or it has an expectation.
 
     Example:
         >>> import numpy as np
@@ -72,9 +75,20 @@ def evaluate(
     return result
 
 
+def diagonal_sum(array: Any) -> Any:
+    """The trace over the last two axes, which stay with length 1 if there are others; for numpy and torch."""
+    total = sum(array[..., place, place] for place in range(array.shape[-1]))
+    return total if len(array.shape) == 2 else total[..., None, None]
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """The values of the letters; `value` walks the tree, and keeps multiples of ``I`` until they meet a matrix."""
+    """The values of the letters; `value` walks the tree, and keeps multiples of ``I`` until they meet a matrix.
+
+    Attributes:
+        mean: The mean of a scalar over a random matrix, given its name, how to evaluate the scalar for one value of it,
+            the value that stands for it, and the variance; None if means cannot be evaluated.
+    """
 
     arrays: Mapping[str, Any]
     identity: Callable[[int], Any]
@@ -82,6 +96,8 @@ class Evaluation:
     flows: Mapping[str, Any]
     integrals: Mapping[str, Any]
     number: Callable[[Fraction], Any]
+    trace: Callable[[Any], Any] = diagonal_sum
+    mean: Callable[[str, Callable[[Any], Any], Any, Any], Any] | None = None
 
     def value(self, node: Expression) -> Any:
         """The value of a tree, or a `Multiple`."""
@@ -92,6 +108,8 @@ class Evaluation:
                 return self._named(name, self.integrals)
             case Start():
                 return self._named(str(node), self.arrays)
+            case Identity(int(size)):
+                return self.identity(size)
             case Identity():
                 return Multiple(self.number(Fraction(1)))
             case Zero():
@@ -127,7 +145,25 @@ class Evaluation:
                 if sign == "/":
                     return a / b
                 return a + b if sign == "+" else a - b if sign == "-" else a * b
-        raise TypeError(scalar)
+            case Trace(matrix, size):
+                return self._trace(self.value(matrix), size)
+            case Expectation(value, letter, variance) if self.mean is not None:
+
+                def at(array: Any) -> Any:
+                    return replace(self, arrays={**self.arrays, letter: array}).scalar(value)
+
+                return self.mean(letter, at, self._named(letter, self.arrays), self.scalar(variance))
+        message = f"expression must be free of expectations and derivatives, but it has `{scalar}`. Evaluate its value."
+        raise ClaimError(message)
+
+    def _trace(self, value: Any, size: Dimension | None) -> Any:
+        if not isinstance(value, Multiple):
+            return self.trace(value)
+        if value.factor is None:
+            return self.number(Fraction(0))
+        if isinstance(size, int):
+            return self.number(Fraction(size)) * value.factor
+        return self._named(dimension_symbol(str(size)).name, self.arrays) * value.factor
 
     def _named(self, name: str, values: Mapping[str, Any]) -> Any:
         if name not in values:

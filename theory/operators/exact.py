@@ -41,6 +41,10 @@ class ExactMatrix:
         """The transpose, by the name that numpy and torch share."""
         return ExactMatrix(tuple(zip(*self.entries, strict=True)))
 
+    def trace(self) -> Any:
+        """The sum of the diagonal."""
+        return sum((row[place] for place, row in enumerate(self.entries)), 0 * self.entries[0][0])
+
     def __add__(self, other: ExactMatrix) -> ExactMatrix:
         pairs = zip(self.entries, other.entries, strict=True)
         return ExactMatrix(tuple(tuple(a + b for a, b in zip(x, y, strict=True)) for x, y in pairs))

@@ -12,7 +12,18 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from theory.errors import ClaimError
-from theory.operators.scalars import ATOM, PRODUCT, SUM, Exact, Number, Scalar, as_scalar, without_sign, wrap
+from theory.operators.scalars import (
+    ATOM,
+    PRODUCT,
+    SUM,
+    Exact,
+    Number,
+    Scalar,
+    as_scalar,
+    matrices_in,
+    without_sign,
+    wrap,
+)
 
 Dimension: TypeAlias = str | int
 Shape: TypeAlias = tuple[Dimension, Dimension]
@@ -236,11 +247,13 @@ class Equation:
 
 
 def children(node: Expression) -> tuple[Expression, ...]:
-    """The matrices directly below a node."""
+    """The matrices directly below a node; those inside the traces of a scalar come last."""
     match node:
         case Sum(left, right) | Product(left, right):
             return left, right
-        case Scaled(_, matrix) | Unary(matrix):
+        case Scaled(factor, matrix):
+            return (matrix, *matrices_in(factor))
+        case Unary(matrix):
             return (matrix,)
     return ()
 

@@ -1,28 +1,35 @@
 r"""The kernel: the only place that says "proved".
 
 A certificate is an identity :math:`\text{claim} = \sum_i \text{left}_i \cdot \text{axiom}_i \cdot \text{right}_i` of
-noncommutative polynomials with coefficients in ℚ(scalars); every axiom is a polynomial that equals zero. The kernel
-multiplies out, adds up and compares. It trusts the statement builder (`statement`, `axioms`) and the arithmetic of
-`words`, which checks the shape of every sum and product; it does not trust the search.
+noncommutative polynomials with coefficients in ℚ(scalars); every axiom is a polynomial that equals zero. For a claim about
+scalars it is :math:`\text{claim} = \sum_i \text{factor}_i \cdot \operatorname{tr}(\text{left}_i \cdot \text{axiom}_i)`.
+The kernel multiplies out, adds up and compares. It trusts the statement builder (`statement`, `axioms`, and for scalars
+`traces` and `wick`) and the arithmetic of `words`, which checks the shape of every sum and product; it does not trust the
+search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from theory.operators.certificate import Step, read_certificate
+from theory.operators.budget import Clock, ticking
+from theory.operators.certificate import Certificate, Step, TraceStep, read_certificate
 from theory.operators.words import Polynomial
 
 
-def expands_to(goal: Polynomial, steps: Iterable[Step]) -> bool:
-    """Whether the steps add up to the goal.
+def adds_up(certificate: Certificate, clock: Clock | None = None) -> bool:
+    """Whether the steps add up to the claim.
 
     Raises:
+        BudgetSpentError: If there is a clock and it ran out.
         ClaimError: If the shapes of a step do not fit.
     """
+    goal, traces = certificate.algebra.goal, certificate.algebra.traces
     total = Polynomial(goal.shape, {})
-    for step in steps:
-        total = total + step.left @ step.axiom.polynomial @ step.right
+    for step in ticking(certificate.steps, clock):
+        match step:
+            case Step():
+                total = total + step.left @ step.axiom.polynomial @ step.right
+            case TraceStep():
+                total = total + traces.times(step.factor, traces.of(step.left @ step.axiom.polynomial))
     return total == goal
 
 
@@ -38,5 +45,4 @@ def check_certificate(text: str) -> bool:
         >>> check_certificate(text), check_certificate(text.replace("== X", "== 2 * X", 1))
         (True, False)
     """
-    certificate = read_certificate(text)
-    return expands_to(certificate.algebra.goal, certificate.steps)
+    return adds_up(read_certificate(text))

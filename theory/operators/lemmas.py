@@ -9,6 +9,7 @@ LEMMAS: dict[str, str] = {
     ),
     "L-PINV": "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations.",
     "L-SQUARE": "AAᵀ ≥ 0 for every real A; so a sum of positive multiples of such squares and of I is invertible.",
+    "L-SINGULAR": "σ_min(A)‖v‖ ≤ ‖Av‖ ≤ σ_max(A)‖v‖ for every square real A and every vector v.",
     "L-LIMIT": (
         "exp(-tAAᵀ) → I - AA⁺ for t → ∞ and every real A; exp(-tS) → 0 and its integral over time → S⁻¹ for a sum S "
         "of positive multiples of such squares and of I."
@@ -24,5 +25,9 @@ LEMMAS: dict[str, str] = {
         "sums, products and derivatives in time: an equation between functions of the eigenvalues holds for the matrices."
     ),
     "L-INDUCTION": "What holds at step 0 and passes from each step to the next holds at every step.",
+    "L-WICK": (
+        "For Z with independent N(0, v) entries, E Z_ij Z_kl = v δ_ik δ_jl; the mean of a product of an even number of "
+        "entries is the sum over all pairings of the products of the means of the pairs, of an odd number it is 0."
+    ),
     "L-MEASURE": "The zero set of a linear map that is not zero has Lebesgue measure zero.",
 }

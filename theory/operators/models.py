@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from sympy.polys.domains import QQ
 from sympy.polys.fields import field
 
-from theory.operators.budget import Budget
+from theory.operators.budget import Budget, Clock
 from theory.operators.draws import draw_matrix
 from theory.operators.evaluate import Evaluation, Multiple
 from theory.operators.exact import ExactMatrix, flow, identity, matrix, pinv, solve, zeros
@@ -35,14 +34,17 @@ from theory.operators.expressions import (
     Start,
     walk,
 )
-from theory.operators.parser import Names, parse_expression
-from theory.operators.scalars import TIME, Scalar, symbols
+from theory.operators.functionals import dimension_symbol, expectations
+from theory.operators.moments import EntryPolynomial, random_matrix
+from theory.operators.parser import Names, parse_scalar
+from theory.operators.scalars import TIME, symbols
 from theory.operators.shapes import shape_of
 from theory.operators.statement import Statement
 from theory.operators.words import NOT_ZERO
 
 _BASE = Fraction(1, 2)
 _TRIAL_TIME = Fraction(7, 5)
+_PER_SIZE = 4
 _, _TIME_SYMBOL = field(TIME, QQ)
 
 
@@ -68,11 +70,10 @@ class Counterexample:
 
     def breaks(self, condition: str) -> bool:
         """Whether a side condition such as ``c - 1 != 0`` fails here."""
-        names = Names(scalars=frozenset(self.scalars) | {TIME})
-        scalar = parse_expression(condition.removesuffix(NOT_ZERO), names)
-        assert isinstance(scalar, Scalar)
-        values = {**self.scalars, TIME: _TIME_SYMBOL}
-        return bool(Evaluation(values, identity, pinv, {}, {}, lambda value: value).scalar(scalar) == 0)
+        names = Names(scalars=frozenset(self.scalars) | {TIME}, dimensions=frozenset(self.dimensions))
+        scalar = parse_scalar(condition.removesuffix(NOT_ZERO), names)
+        values = {**self.scalars, **_sizes(self.dimensions), TIME: _TIME_SYMBOL}
+        return bool(_exact(values).scalar(scalar) == 0)
 
     def __str__(self) -> str:
         sizes = [f"{name} = {size}" for name, size in self.dimensions.items()]
@@ -96,9 +97,10 @@ class ModelSearch:
         satisfied: Whether any model of the hypotheses was met.
     """
 
-    def __init__(self, statement: Statement, budget: Budget) -> None:
+    def __init__(self, statement: Statement, budget: Budget, clock: Clock | None = None) -> None:
         self.statement = statement
         self.budget = budget
+        self.clock = clock or Clock(budget.seconds)
         self.satisfied = False
         self._random = random.Random(budget.seed)
         equations = [statement.claim, *(item.equation for item in statement.hypotheses)]
@@ -116,25 +118,40 @@ class ModelSearch:
         parts = [part for tree in trees for part in walk(tree)]
         self._letters = sorted({p.name for p in parts if isinstance(p, Letter) and p.name not in generators})
         used = {name for p in parts if isinstance(p, Scaled) for name in symbols(p.factor)}
+        self._random_letters = {part.letter for part in expectations(statement.claim)}
+        self._named_sizes = [size for size in _all_dimensions(statement) if dimension_symbol(size).name in used]
         self._scalars = [name for name in statement.scalars if name in used]
         self._timed = bool(self._flows) or TIME in used
 
     def run(self, draws: int) -> Counterexample | None:
-        """Look for a counterexample among so many draws."""
+        """Look for a counterexample among so many draws.
+
+        Raises:
+            BudgetSpentError: If the clock ran out.
+        """
         if not self._possible():
             return None
-        deadline = time.monotonic() + self.budget.seconds
-        sizes = self._all_sizes()
-        per_size = max(4, draws // len(sizes))
-        for count, (size, _) in enumerate((size, draw) for size in sizes for draw in range(per_size)):
-            if count >= draws or time.monotonic() > deadline:
-                return None
+        for size in self._sizes(draws):
             model = self._satisfying(self._draw(size))
             if model is not None and not self._holds(self.statement.claim, model, _TRIAL_TIME):
                 found = self._confirmed(model)
                 if found is not None:
                     return found
         return None
+
+    def satisfy(self, draws: int) -> bool:
+        """Look for a model of the hypotheses alone, as they stand at one time, among so many draws.
+
+        Raises:
+            BudgetSpentError: If the clock ran out.
+        """
+        return self.satisfied or any(self._satisfying(self._draw(size)) is not None for size in self._sizes(draws))
+
+    def _sizes(self, draws: int) -> Iterator[dict[Dimension, int]]:
+        """The sizes of so many draws, small ones first."""
+        sizes = self._all_sizes(max(1, draws // _PER_SIZE))
+        per_size = max(_PER_SIZE, draws // max(1, len(sizes)))
+        return itertools.islice((size for size in sizes for _ in range(per_size)), draws)
 
     def _possible(self) -> bool:
         """A letter with a rate can have any value at one time, if nothing else is assumed about it.
@@ -154,14 +171,19 @@ class ModelSearch:
         rough = any(isinstance(part, Start) or (isinstance(part, Pinv) and dynamics.moves(part)) for part in inside)
         return not bound and not rough
 
-    def _all_sizes(self) -> list[dict[Dimension, int]]:
+    def _all_sizes(self, count: int) -> list[dict[Dimension, int]]:
+        """The first choices of the sizes, small ones first; none if a fixed size is too large to compute with."""
         shapes = self.statement.dynamics.shapes
         used = [size for name in (*self._letters, *self._flows) for size in shapes[name]]
-        dimensions = list(dict.fromkeys([*used, *shape_of(self.statement.claim.left, shapes)]))
+        dimensions = list(dict.fromkeys([*used, *shape_of(self.statement.claim.left, shapes), *self._named_sizes]))
         names = [dimension for dimension in dimensions if isinstance(dimension, str)]
         fixed: dict[Dimension, int] = {size: size for size in dimensions if isinstance(size, int)}
-        grid = itertools.product(range(1, self.budget.largest_size + 1), repeat=len(names))
-        return [fixed | dict(zip(names, sizes, strict=True)) for sizes in sorted(grid, key=lambda s: (sum(s), s))]
+        if any(size > self.budget.largest_fixed_size for size in fixed.values()):
+            return []
+        largest = self.budget.largest_size
+        totals = range(len(names), largest * len(names) + 1)
+        grid = (sizes for total in totals for sizes in _with_sum(len(names), total, largest))
+        return [fixed | dict(zip(names, sizes, strict=True)) for sizes, _ in zip(grid, range(count), strict=False)]
 
     def _draw(self, sizes: dict[Dimension, int]) -> _Model:
         shapes = self.statement.dynamics.shapes
@@ -223,13 +245,13 @@ class ModelSearch:
         return sides[0] == sides[1]
 
     def _sides(self, equation: Equation, model: _Model, when: Any) -> tuple[ExactMatrix, ExactMatrix] | None:
-        """Both sides, or None if a flow is not rational or a denominator is zero."""
+        """Both sides, or None if a flow is not rational, a denominator is zero or a variance is negative."""
         evaluation = self._evaluation(model, when)
         if evaluation is None:
             return None
         try:
             return self._value(equation.left, evaluation, model), self._value(equation.right, evaluation, model)
-        except ZeroDivisionError:
+        except ArithmeticError:
             return None
 
     def _value(self, tree: Expression, evaluation: Evaluation, model: _Model) -> ExactMatrix:
@@ -242,8 +264,8 @@ class ModelSearch:
         return value
 
     def _evaluation(self, model: _Model, when: Any) -> Evaluation | None:
-        values: dict[str, Any] = {**model.letters, **model.scalars, TIME: when}
-        evaluation = Evaluation(values, identity, pinv, {}, {}, lambda value: value)
+        self.clock.check()
+        evaluation = _exact({**model.letters, **model.scalars, **_sizes(model.sizes), TIME: when})
         flows, integrals = {}, {}
         for name in self._flows:
             generator = self._value(self.statement.dynamics.generators[name], evaluation, model)
@@ -263,8 +285,44 @@ class ModelSearch:
         if sides is None or evaluation is None or sides[0] == sides[1]:
             return None
         names = {str(name): size for name, size in model.sizes.items() if isinstance(name, str)}
-        entries = {**model.letters, **evaluation.flows}
+        letters = {name: value for name, value in model.letters.items() if name not in self._random_letters}
+        entries = {**letters, **evaluation.flows}
         return Counterexample(names, entries, model.scalars, self._timed, *sides)
+
+
+def _exact(values: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(values, identity, pinv, {}, {}, lambda value: value, ExactMatrix.trace, _mean)
+
+
+def _mean(letter: str, value: Callable[[Any], Any], drawn: ExactMatrix, variance: Any) -> Any:
+    """The mean over a random matrix of the shape of the one that was drawn."""
+    if variance < 0:
+        raise ArithmeticError
+    scalar = value(random_matrix(letter, *drawn.shape))
+    if not isinstance(scalar, EntryPolynomial):
+        return scalar
+    mean = scalar.mean(letter, variance)
+    return mean if any(mean.terms) else mean.constant()  # entries of a matrix that is averaged outside may be left
+
+
+def _sizes(sizes: Mapping[Any, int]) -> dict[str, Fraction]:
+    return {dimension_symbol(name).name: Fraction(size) for name, size in sizes.items() if isinstance(name, str)}
+
+
+def _all_dimensions(statement: Statement) -> list[str]:
+    shapes = statement.dynamics.shapes.values()
+    return list(dict.fromkeys(size for shape in shapes for size in shape if isinstance(size, str)))
+
+
+def _with_sum(count: int, total: int, largest: int) -> Iterator[tuple[int, ...]]:
+    """Whole numbers from 1 to the largest with a given sum, in the order of dictionaries."""
+    if count == 0:
+        yield ()
+        return
+    first = max(1, total - (count - 1) * largest)
+    for size in range(first, min(largest, total - count + 1) + 1):
+        for rest in _with_sum(count - 1, total - size, largest):
+            yield (size, *rest)
 
 
 def _unit_steps(model: _Model, name: str) -> Iterator[_Model]:

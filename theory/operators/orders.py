@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -34,10 +34,10 @@ class Encoding:
         return sum(weights[letter] for letter in code), len(code), code
 
 
-def encode(axioms: Sequence[Polynomial], goal: Polynomial) -> Encoding:
+def encode(axioms: Sequence[Polynomial], goal: Iterable[Word]) -> Encoding:
     """Choose the order: a letter that an axiom defines by others is heavier than its definition, so it disappears."""
-    polynomials = [goal, *axioms]
-    factors = {factor: None for polynomial in polynomials for word in polynomial.terms for factor in word}
+    words = [*goal, *(word for axiom in axioms for word in axiom.terms)]
+    factors = {factor: None for word in words for factor in word}
     names = list(dict.fromkeys(factor.name for factor in factors))
     heavy: dict[str, int] = {}
     for axiom in axioms:

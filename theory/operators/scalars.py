@@ -18,9 +18,24 @@ SUM, PRODUCT, ATOM = 1, 2, 3
 
 
 class Scalar:
-    """A real scalar; the leaves are `Number` and `Symbol`."""
+    """A real scalar; the leaves are `Number` and `Symbol`, and the scalars made of matrices of `functionals`."""
 
     level = ATOM
+
+    @property
+    def parts(self) -> tuple[Scalar, ...]:
+        """The scalars directly below."""
+        return ()
+
+    @property
+    def matrices(self) -> tuple[Any, ...]:
+        """The matrices directly below: `expressions` builds on this module, so their type is not known here."""
+        return ()
+
+    @property
+    def is_functional(self) -> bool:
+        """Whether the scalar is made of matrices, so that it is no element of ℚ(scalars)."""
+        return any(part.is_functional for part in self.parts)
 
     def __add__(self, other: Scalar | Exact) -> Scalar:
         value = as_scalar(other)
@@ -100,6 +115,11 @@ class Operation(Scalar):
     right: Scalar
 
     @property
+    def parts(self) -> tuple[Scalar, ...]:
+        """The two scalars."""
+        return self.left, self.right
+
+    @property
     def level(self) -> int:  # type: ignore[override]
         """Binding strength of the printed form."""
         return SUM if self.sign in "+-" or self.left == Number(Fraction(-1)) else PRODUCT
@@ -120,20 +140,25 @@ class Power(Scalar):
 
     level = PRODUCT
 
+    @property
+    def parts(self) -> tuple[Scalar, ...]:
+        """The base."""
+        return (self.base,)
+
     def __str__(self) -> str:
         return f"{wrap(self.base, ATOM)}**{self.exponent}"
 
 
 def symbols(scalar: Scalar) -> set[str]:
-    """The names of the scalars in a scalar."""
-    match scalar:
-        case Symbol(name):
-            return {name}
-        case Operation(left, _, right):
-            return symbols(left) | symbols(right)
-        case Power(base, _):
-            return symbols(base)
-    return set()
+    """The names of the scalars in a scalar, outside of its matrices."""
+    if isinstance(scalar, Symbol):
+        return {scalar.name}
+    return {name for part in scalar.parts for name in symbols(part)}
+
+
+def matrices_in(scalar: Scalar) -> tuple[Any, ...]:
+    """Every matrix that a scalar is made of."""
+    return (*scalar.matrices, *(matrix for part in scalar.parts for matrix in matrices_in(part)))
 
 
 def as_scalar(value: object) -> Scalar | None:

@@ -14,17 +14,20 @@ Source:
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from theory.operators.axioms import Algebra, Axiom
-from theory.operators.budget import Budget
+from theory.operators.budget import Budget, Clock
 from theory.operators.certificate import Step
+from theory.operators.limits import TooLargeError
 from theory.operators.orders import Code, encode
-from theory.operators.words import Coefficient, Polynomial, Word
+from theory.operators.words import Coefficient, Polynomial, Word, product
 
 Terms = dict[Code, Coefficient]
+
+_TERMS_PER_STEP = 30
+"""A longer cofactor would be nested too deeply to be read back."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Derivation:
 
 
 @dataclass
-class _Rule:
+class Rule:
+    """The word ``lead`` is minus the sum of the words of ``tail``; the number is that of the equation it comes from."""
+
     number: int
     lead: Code
     tail: Terms
@@ -46,17 +51,36 @@ class _Rule:
 
 
 class Completion:
-    """A growing set of rules for the axioms of one statement, and the claim reduced by them."""
+    """A growing set of rules for the axioms of one statement, and a matrix reduced by them.
 
-    def __init__(self, algebra: Algebra, axioms: Sequence[Axiom], budget: Budget) -> None:
+    Args:
+        algebra: Of the statement.
+        axioms: Those of its axioms to use.
+        goal: The matrix to reduce to zero; None if only the rules are wanted.
+        words: Other words that the rules will be applied to.
+        budget: Its limits on work hold here.
+        clock: The ceiling on the time; `BudgetSpentError` passes through every method.
+    """
+
+    def __init__(
+        self,
+        algebra: Algebra,
+        axioms: Sequence[Axiom],
+        goal: Polynomial | None,
+        words: Iterable[Word],
+        budget: Budget,
+        clock: Clock,
+    ) -> None:
         self.budget = budget
+        self.clock = clock
         self.axioms = axioms
         self.algebra = algebra
-        self.encoding = encode([axiom.polynomial for axiom in axioms], algebra.goal)
+        goal = goal or Polynomial(algebra.goal.shape, {})
+        self.encoding = encode([axiom.polynomial for axiom in axioms], [*goal.terms, *words])
         self.one = algebra.coefficients.one
-        self.rules: list[_Rule] = []
+        self._rules: list[Rule] = []
         self.history: list[list[Derivation] | None] = [None] * len(axioms)
-        self.residual: Terms = self._encoded(algebra.goal)
+        self.residual: Terms = self._encoded(goal)
         self.proof: list[Derivation] = []
         self.contradiction: list[Derivation] | None = None
         self.constraint: Coefficient = None
@@ -64,7 +88,6 @@ class Completion:
         self._queue: list[tuple[tuple[int, int, Code], int, int, int]] = []
         self._looked = 0
         self._terms = 0
-        self._deadline = time.monotonic() + budget.seconds
         for number in sorted(range(len(axioms)), key=lambda index: self._size(axioms[index].polynomial)):
             self._add(self._encoded(axioms[number].polynomial), [Derivation(self.one, "", number, "")])
 
@@ -73,15 +96,15 @@ class Completion:
         """Whether the claim is reduced to zero."""
         return not self.residual
 
-    def run(self, *, past_proof: bool = False) -> None:
-        """Complete until the claim is proved, the rules are complete, or the budget is spent.
+    def run(self, overlaps: int, *, past_proof: bool = False) -> None:
+        """Complete until the goal is reduced to zero, the rules are complete, or the work is done.
 
         Args:
-            past_proof: Go on after the claim is proved, in search of a contradiction between the axioms.
+            overlaps: How many overlaps may have been looked at in the end.
+            past_proof: Go on after the goal is zero, for more rules or a contradiction between the axioms.
         """
         while self._queue and self.contradiction is None and (past_proof or not self.proved):
-            spent = self._looked >= self.budget.overlaps or self._terms > self.budget.terms
-            if spent or time.monotonic() > self._deadline:
+            if self._looked >= overlaps or self._terms > self.budget.terms:
                 return
             _, first, second, overlap = heapq.heappop(self._queue)
             a, b = self._rule(first), self._rule(second)
@@ -105,17 +128,33 @@ class Completion:
         while (latest := max(open_terms, default=-1)) >= len(self.axioms):
             for (left, right), coefficient in open_terms.pop(latest).items():
                 for item in self.history[latest] or ():
-                    product = coefficient * item.coefficient
-                    if product != 0:
-                        put(Derivation(product, left + item.left, item.equation, item.right + right))
+                    share = product(coefficient, item.coefficient)
+                    self.clock.check()
+                    if share != 0:
+                        put(Derivation(share, left + item.left, item.equation, item.right + right))
+            if sum(len(place) for place in open_terms.values()) > self.budget.terms:
+                message, unit = "a certificate", "terms"
+                raise TooLargeError(message, self.budget.terms, unit)
         gathered = (self._gathered(self.axioms[number], open_terms[number]) for number in sorted(open_terms))
         return [step for steps in gathered for step in steps]
 
-    def residual_polynomial(self) -> Polynomial:
-        """What is left of the claim."""
-        return Polynomial(
-            self.algebra.goal.shape, {self.encoding.word(code): value for code, value in self.residual.items()}
-        )
+    def living_rules(self) -> list[Rule]:
+        """The rules that no other rule replaced."""
+        return [rule for rule in self._rules if rule.alive]
+
+    @property
+    def rules(self) -> Completion:
+        """Itself, for whoever also deals with a `TraceSearch`."""
+        return self
+
+    def proof_steps(self) -> list[Step]:
+        """The proof of the goal down to the axioms."""
+        return self.steps(self.proof)
+
+    def show_residual(self) -> str:
+        """What is left of the goal."""
+        terms = {self.encoding.word(code): value for code, value in self.residual.items()}
+        return str(Polynomial(self.algebra.goal.shape, terms))
 
     def _gathered(self, axiom: Axiom, terms: Mapping[tuple[Code, Code], Coefficient]) -> list[Step]:
         by_right: dict[Code, dict[Word, Coefficient]] = {}
@@ -128,7 +167,10 @@ class Completion:
             last, first = self.encoding.word(right), next(iter(lefts))
             shape = self.algebra.factor_shape(first[0])[0] if first else rows, rows
             end = self.algebra.factor_shape(last[-1])[1] if last else columns
-            steps.append(Step(Polynomial(shape, lefts), axiom, Polynomial((columns, end), {last: self.one})))
+            items = list(lefts.items())
+            for start in range(0, len(items), _TERMS_PER_STEP):
+                part = Polynomial(shape, dict(items[start : start + _TERMS_PER_STEP]))
+                steps.append(Step(part, axiom, Polynomial((columns, end), {last: self.one})))
         return steps
 
     def _size(self, polynomial: Polynomial) -> tuple[int, int]:
@@ -137,11 +179,11 @@ class Completion:
     def _encoded(self, polynomial: Polynomial) -> Terms:
         return {self.encoding.code(word): value for word, value in polynomial.terms.items()}
 
-    def _rule(self, number: int) -> _Rule | None:
-        rule = self.rules[number]
+    def _rule(self, number: int) -> Rule | None:
+        rule = self._rules[number]
         return rule if rule.alive else None
 
-    def _resolve(self, a: _Rule, b: _Rule, overlap: int) -> None:
+    def _resolve(self, a: Rule, b: Rule, overlap: int) -> None:
         """The two ways to rewrite a word that begins with a's lead and ends with b's."""
         right, left = b.lead[overlap:], a.lead[: len(a.lead) - overlap]
         terms: Terms = {}
@@ -153,6 +195,7 @@ class Completion:
     def _add(self, terms: Terms, derivation: list[Derivation]) -> None:
         pending = [(terms, derivation)]
         while pending:
+            self.clock.check()
             terms, derivation = pending.pop()
             reduced, used = self._reduce(terms)
             if not reduced:
@@ -169,8 +212,8 @@ class Completion:
                 self.contradiction, self.constraint = derivation, reduced[lead]
                 return
             tail = {code: value * scale for code, value in reduced.items() if code != lead}
-            rule = _Rule(number, lead, tail)
-            for old in self.rules:
+            rule = Rule(number, lead, tail)
+            for old in self._rules:
                 if old.alive and lead in old.lead:
                     old.alive = False
                     self._terms -= 1 + len(old.tail)
@@ -181,18 +224,19 @@ class Completion:
                 # The proof reads claim = Σ …, so the terms that were subtracted enter with the opposite sign.
                 self.proof += [Derivation(-item.coefficient, item.left, item.equation, item.right) for item in steps]
 
-    def _insert(self, rule: _Rule) -> None:
-        self.rules.append(rule)
+    def _insert(self, rule: Rule) -> None:
+        self._rules.append(rule)
         self._terms += 1 + len(rule.tail)
-        index = len(self.rules) - 1
-        for other, old in enumerate(self.rules):
+        index = len(self._rules) - 1
+        for other, old in enumerate(self._rules):
+            self.clock.check()
             if old.alive:
                 self._enqueue(index, other)
                 if other != index:
                     self._enqueue(other, index)
 
     def _enqueue(self, first: int, second: int) -> None:
-        a, b = self.rules[first].lead, self.rules[second].lead
+        a, b = self._rules[first].lead, self._rules[second].lead
         for overlap in range(1, min(len(a), len(b))):
             if a.endswith(b[:overlap]):
                 heapq.heappush(self._queue, (self.encoding.key(a + b[overlap:]), first, second, overlap))
@@ -202,11 +246,12 @@ class Completion:
         todo, done = dict(terms), {}
         used: list[Derivation] = []
         while todo:
+            self.clock.check()
             code = max(todo, key=self.encoding.key)
             value = todo.pop(code)
             if value == 0:
                 continue
-            rule = next((rule for rule in self.rules if rule.alive and rule.lead in code), None)
+            rule = next((rule for rule in self._rules if rule.alive and rule.lead in code), None)
             if rule is None:
                 done[code] = value
                 continue
@@ -219,5 +264,5 @@ class Completion:
 
 def _accumulate(target: Terms, terms: Terms, factor: Coefficient, left: Code, right: Code) -> None:
     for code, value in terms.items():
-        word = left + code + right
-        target[word] = target[word] + value * factor if word in target else value * factor
+        word, share = left + code + right, product(value, factor)
+        target[word] = target[word] + share if word in target else share

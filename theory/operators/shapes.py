@@ -23,6 +23,8 @@ from theory.operators.expressions import (
     Zero,
     children,
 )
+from theory.operators.functionals import Trace, rebuilt
+from theory.operators.scalars import Scalar
 
 _Slot = int  # a dimension under inference: an index into `_Inference.parents`
 
@@ -64,7 +66,7 @@ def infer_equation(equation: Equation, shapes: Mapping[str, Shape], argument: st
         message = f"{argument} `{equation}`: {error}"
         raise ClaimError(message) from None
     assert isinstance(typed, Sum)
-    return Equation(typed.left, typed.right)
+    return replace(equation, left=typed.left, right=typed.right)
 
 
 def shape_of(expression: Expression, shapes: Mapping[str, Shape]) -> Shape:
@@ -181,12 +183,22 @@ class _Inference:
                 return Product(first, second), (a[0], b[1])
             case Scaled(factor, matrix):
                 inner, shape = self.visit(matrix)
-                return Scaled(factor, inner), shape
+                return Scaled(rebuilt(factor, self.visit_trace), inner), shape
             case Unary(matrix):
                 inner, shape = self.visit(matrix)
                 flipped = isinstance(node, Transpose | Pinv)
                 return replace(node, matrix=inner), (shape[1], shape[0]) if flipped else shape
         raise TypeError(node)
+
+    def visit_trace(self, trace: Trace) -> Scalar:
+        inner, (rows, columns) = self.visit(trace.matrix)
+        if not self.unify(rows, columns):
+            message = (
+                f"the matrix in a trace must be square, but `{trace.matrix}` is {self.text((rows, columns))}. "
+                "Correct the shapes or the expression."
+            )
+            raise ClaimError(message)
+        return Trace(inner, _Unknown(rows))  # type: ignore[arg-type]
 
     def mismatch(
         self, rule: str, left: Expression, a: tuple[_Slot, _Slot], right: Expression, b: tuple[_Slot, _Slot]
@@ -205,15 +217,18 @@ class _Inference:
             case Product(left, right):
                 return Product(self.fill(left), self.fill(right))
             case Scaled(factor, matrix):
-                return Scaled(factor, self.fill(matrix))
+                return Scaled(rebuilt(factor, self.fill_trace), self.fill(matrix))
             case Unary(matrix):
                 return replace(node, matrix=self.fill(matrix))
         return node
+
+    def fill_trace(self, trace: Trace) -> Scalar:
+        return Trace(self.fill(trace.matrix), self.settled(trace.size, trace.matrix))
 
     def settled(self, unknown: object, node: Expression) -> Dimension:
         assert isinstance(unknown, _Unknown)
         value = self.values[self.root(unknown.slot)]
         if value is None:
-            message = f"the size of every `{node}` must follow from its place, but one does not. Leave it out."
+            message = f"the size of every `{node}` must follow from its place, but one does not. Leave it out, or write dim(d) for tr(I)."
             raise ClaimError(message)
         return value

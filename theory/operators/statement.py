@@ -15,14 +15,18 @@ from theory.operators.expressions import (
     Integral,
     Letter,
     Limit,
+    Pinv,
     Scaled,
     Shape,
     Start,
     walk,
 )
+from theory.operators.functionals import ScalarEquation, check_expectations
+from theory.operators.limits import ITEMS, check_size
 from theory.operators.parser import Names, check_name, parse_equation, parse_expression, parse_matrix
 from theory.operators.scalars import TIME, symbols
 from theory.operators.shapes import infer, infer_equation, shape_of, show
+from theory.operators.sizes import check_value
 
 FIELDS = ("claim", "shapes", "assume", "scalars", "flow", "where")
 
@@ -87,9 +91,12 @@ def read_statement(source: Source) -> Statement:
     """
     shapes = _read_shapes(source.shapes)
     scalars, positive = _read_scalars(source.scalars)
-    flow, where = dict(source.flow or {}), dict(source.where or {})
+    flow, where = table(source.flow, "flow"), table(source.where, "where")
+    check_size("assume", len(source.assume), ITEMS, "entries")
     _check_distinct(shapes, scalars, flow, where)
-    names = _read_definitions(where, Names(frozenset(shapes), frozenset(flow), frozenset(scalars) | {TIME}))
+    dimensions = frozenset(size for shape in shapes.values() for size in shape if isinstance(size, str))
+    names = Names(frozenset(shapes), frozenset(flow), frozenset(scalars) | {TIME}, dimensions=dimensions)
+    names = _read_definitions(where, names)
 
     generators = {name: _read_generator(name, text, names, shapes) for name, text in flow.items()}
     shapes |= {name: shape_of(generator, shapes) for name, generator in generators.items()}
@@ -109,7 +116,11 @@ def read_statement(source: Source) -> Statement:
         Hypothesis(item.text, _resolve(item.equation, dynamics)) for item in assumed if _rate_letter(item) is None
     )
     stated = infer_equation(parse_equation(source.claim, names), shapes, "claim")
-    return Statement(source, _resolve(stated, dynamics), stated, hypotheses, rate_texts, dynamics, scalars)
+    claim = _resolve(stated, dynamics)
+    for side in (claim.left, claim.right):
+        check_value(side, "claim")
+    _check_random_letters(claim, assumed, dynamics)
+    return Statement(source, claim, stated, hypotheses, rate_texts, dynamics, scalars)
 
 
 def formula(
@@ -121,6 +132,8 @@ def formula(
     where: Mapping[str, str] | None = None,
 ) -> Expression:
     """One matrix of the claim language, resolved, for `evaluate` (the size of a lone ``I`` or ``0`` stays open).
+
+    A scalar made of traces gives a 1×1 matrix.
 
     Raises:
         ClaimError: As for `read_statement`.
@@ -139,13 +152,14 @@ def _read_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     if not isinstance(shapes, Mapping):
         message = f"shapes must map names to pairs, but it is {shapes!r}. Write {{'X': ('d', 'n')}}."
         raise ClaimError(message)
+    check_size("shapes", len(shapes), ITEMS, "entries")
     read: dict[str, Shape] = {}
     for name, shape in shapes.items():
         check_name(name, "shapes")
         pair = tuple(shape) if isinstance(shape, list | tuple) else ()
         if len(pair) != 2 or not all(_is_dimension(size) for size in pair):
             message = (
-                f"shapes[{name!r}] must be a pair of dimension names or positive numbers, but it is {shape!r}. "
+                f"shapes[{name!r}] must be a pair of dimension names or positive numbers, but it is {_shown(shape)}. "
                 "Write for example ('d', 'n') or ('d', 1)."
             )
             raise ClaimError(message)
@@ -153,9 +167,14 @@ def _read_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     return read
 
 
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 def _is_dimension(size: object) -> bool:
     if isinstance(size, str):
-        return bool(size)
+        return size.isidentifier()
     return isinstance(size, int) and not isinstance(size, bool) and size >= 1
 
 
@@ -182,7 +201,27 @@ def texts(items: Iterable[str], argument: str) -> tuple[str, ...]:
     if isinstance(items, str):
         message = f"{argument} must be a list of texts, but it is the text {items!r}. Put it in brackets."
         raise ClaimError(message)
-    return tuple(items)
+    listed = tuple(items) if isinstance(items, Iterable) else ()
+    if not isinstance(items, Iterable) or not all(isinstance(item, str) for item in listed):
+        message = f"{argument} must be a list of texts, but it is {_shown(items)}. Write each as a text."
+        raise ClaimError(message)
+    check_size(argument, len(listed), ITEMS, "entries")
+    return listed
+
+
+def table(items: Mapping[str, str] | None, argument: str) -> dict[str, str]:
+    """The entries of a table argument.
+
+    Raises:
+        ClaimError: If the argument is no table from names to texts.
+    """
+    if items is None:
+        return {}
+    if not isinstance(items, Mapping) or not all(isinstance(text, str) for pair in items.items() for text in pair):
+        message = f"{argument} must map names to texts, but it is {_shown(items)}. Write {{'E': 'X @ X.T'}}, say."
+        raise ClaimError(message)
+    check_size(argument, len(items), ITEMS, "entries")
+    return dict(items)
 
 
 def _check_distinct(*groups: Iterable[str]) -> None:
@@ -202,7 +241,7 @@ def _read_definitions(where: Mapping[str, str], names: Names) -> Names:
     for name, text in where.items():
         check_name(name, "where")
         value = parse_expression(text, names, f"where[{name!r}]")
-        names = Names(names.matrices, names.flows, names.scalars, {**names.definitions, name: value})
+        names = replace(names, definitions={**names.definitions, name: value})
     return names
 
 
@@ -225,7 +264,13 @@ def _read_generator(name: str, text: str, names: Names, shapes: Mapping[str, Sha
 
 
 def _read_hypothesis(text: str, names: Names, shapes: Mapping[str, Shape]) -> Hypothesis:
-    return Hypothesis(text, infer_equation(parse_equation(text, names, "assume"), shapes, "assume"))
+    equation = parse_equation(text, names, "assume")
+    if isinstance(equation, ScalarEquation):
+        message = (
+            f"assume must hold equations between matrices, but `{text}` equates scalars. Only a claim can do that."
+        )
+        raise ClaimError(message)
+    return Hypothesis(text, infer_equation(equation, shapes, "assume"))
 
 
 def _rate_letter(hypothesis: Hypothesis) -> str | None:
@@ -258,4 +303,15 @@ def _read_rates(assumed: Sequence[Hypothesis], dynamics: Dynamics) -> tuple[dict
 
 
 def _resolve(equation: Equation, dynamics: Dynamics) -> Equation:
-    return Equation(dynamics.resolve(equation.left), dynamics.resolve(equation.right))
+    return replace(equation, left=dynamics.resolve(equation.left), right=dynamics.resolve(equation.right))
+
+
+def _check_random_letters(claim: Equation, assumed: Sequence[Hypothesis], dynamics: Dynamics) -> None:
+    parts = [part for side in (claim.left, claim.right) for part in walk(side)]
+    hidden = [part.matrix for part in parts if isinstance(part, Pinv)] + [*dynamics.generators.values()]
+    stated = [side for item in assumed for side in (item.equation.left, item.equation.right)]
+    check_expectations(claim, _letters(stated), _letters(hidden) | set(dynamics.generators))
+
+
+def _letters(trees: Iterable[Expression]) -> set[str]:
+    return {part.name for tree in trees for part in walk(tree) if isinstance(part, Letter)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
+import sympy
 from sympy.polys.domains import QQ
 from sympy.polys.fields import field
 
@@ -21,6 +22,15 @@ Coefficient: TypeAlias = Any
 
 NOT_ZERO = " != 0"
 """How a side condition ends."""
+
+
+def product(a: Coefficient, b: Coefficient) -> Coefficient:
+    """The product of two coefficients; most are ±1, and sympy is slow to find out that there is nothing to cancel."""
+    if a == 1 or b == 1:
+        return b if a == 1 else a
+    if a == -1 or b == -1:
+        return -b if a == -1 else -a
+    return a * b
 
 
 class Factor(NamedTuple):
@@ -78,13 +88,13 @@ class Polynomial:
         terms: dict[Word, Coefficient] = {}
         for left, a in self.terms.items():
             for right, b in other.terms.items():
-                word = left + right
-                terms[word] = terms[word] + a * b if word in terms else a * b
+                word, value = left + right, product(a, b)
+                terms[word] = terms[word] + value if word in terms else value
         return Polynomial((self.shape[0], other.shape[1]), {word: value for word, value in terms.items() if value != 0})
 
     def scaled(self, factor: Coefficient) -> Polynomial:
         """The polynomial times a coefficient."""
-        terms = {word: value * factor for word, value in self.terms.items()} if factor != 0 else {}
+        terms = {word: product(value, factor) for word, value in self.terms.items()} if factor != 0 else {}
         return Polynomial(self.shape, terms)
 
     @property
@@ -131,7 +141,8 @@ class Coefficients:
         names = list(scalars)
         self._field: Any = None
         if names:
-            self._field, *generators = field(names, QQ)
+            # As symbols, for sympy would read the text "dim(d)" as something else.
+            self._field, *generators = field([sympy.Symbol(name) for name in names], QQ)
             self._symbols = dict(zip(names, generators, strict=True))
         self.one: Coefficient = self.constant(Fraction(1))
         self.nonzero: dict[str, None] = {}

@@ -1,0 +1,196 @@
+"""`prove`: a counterexample, a checked certificate, or an honest "undecided"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from theory.errors import ClaimError
+from theory.operators.axioms import Algebra
+from theory.operators.budget import Budget, BudgetSpentError, Clock
+from theory.operators.certificate import write_certificate
+from theory.operators.expressions import Equation, Shape
+from theory.operators.limits import TooLargeError
+from theory.operators.models import Counterexample, ModelSearch
+from theory.operators.proof import Proof, recheck
+from theory.operators.search import Completion
+from theory.operators.statement import Source, Statement, read_statement, table, texts
+from theory.operators.trace_search import TraceSearch
+
+_FIRST_MODELS = 12
+"""Matrices drawn before the first attempt at a proof."""
+_SHORT = 100
+"""Overlaps that the first attempt looks at; the only one if a counterexample is known already."""
+
+_SPENT = "the budget was spent"
+_UNCHECKED = "a proof was found, but it is too large to be checked within the budget"
+_ENDED = "it does not follow from these axioms"
+_TRACES = "the search for traces ended without a proof"
+
+
+def prove(
+    claim: str | Equation,
+    shapes: Mapping[str, Shape],
+    assume: Sequence[str] = (),
+    scalars: Sequence[str] = (),
+    flow: Mapping[str, str] | str | None = None,
+    where: Mapping[str, str] | None = None,
+    *,
+    budget: Budget | None = None,
+) -> Proof:
+    """Prove or refute an equation between matrices, or between scalars made of traces, for all dimensions.
+
+    Args:
+        claim: The equation, as text of the claim language or as a tree.
+        shapes: The shape of each matrix by dimension names; a number is a fixed size.
+        assume: Hypotheses, equations in the same language; they speak about the same time t as the claim.
+        scalars: The names of real scalars; ``"c > 0"`` declares a positive one.
+        flow: For each name E a square G, which makes E = exp(-t G); ``"X"`` is short for ``{"E": "X @ X.T"}``.
+        where: Local definitions, each over those before it.
+        budget: How much work to put in.
+
+    Raises:
+        ClaimError: If the arguments are no statement, or the hypotheses contradict each other.
+
+    Example:
+        >>> prove("Y @ pinv(X) @ X @ X.T == Y @ X.T", {"X": ("d", "n"), "Y": ("q", "n")}).verdict
+        'proved'
+        >>> mean = "expect(tr(Z @ A @ Z.T), Z, v) == v * dim(q) * tr(A)"
+        >>> prove(mean, {"A": ("d", "d"), "Z": ("q", "d")}, scalars=["v"]).verdict
+        'proved'
+        >>> print(prove("pinv(X) @ X == I", {"X": ("d", "n")}).counterexample)
+        d = 1, n = 2
+        X = [2 -2]
+        left side  = [1/2 -1/2; -1/2 1/2]
+        right side = [1 0; 0 1]
+    """
+    budget = budget or Budget()
+    clock = Clock(budget.seconds)
+    flows = {"E": f"{flow} @ {flow}.T"} if isinstance(flow, str) else table(flow, "flow")
+    source = Source(
+        str(claim), shapes, texts(assume, "assume"), texts(scalars, "scalars"), flows, table(where, "where")
+    )
+    search = _Search(read_statement(source), budget, clock)
+    try:
+        proof = search.run()
+    except BudgetSpentError:
+        proof = search.undecided(_SPENT)
+    return replace(proof, seconds=clock.seconds)
+
+
+class _Search:
+    """One claim on its way to a verdict: cheap draws and a short completion first, then more of each in turn."""
+
+    def __init__(self, statement: Statement, budget: Budget, clock: Clock) -> None:
+        self.statement = statement
+        self.budget = budget
+        self.clock = clock
+        self.algebra = Algebra(statement)
+        self.models = ModelSearch(statement, budget, clock)
+        # Before the search meets more denominators: those of the statement.
+        self.conditions = tuple(self.algebra.coefficients.nonzero)
+        self.found: Counterexample | None = None
+        self.attempts: list[Completion | TraceSearch] = []
+
+    def run(self) -> Proof:
+        """The verdict.
+
+        Raises:
+            BudgetSpentError: If the clock ran out before there was one.
+        """
+        self.found = self.models.run(_FIRST_MODELS)
+        # With scalars, a counterexample may sit on special values only; a short completion then looks for a generic proof.
+        if self.found is None or self.found.scalars:
+            proof = self._attempt(min(self.budget.overlaps, _SHORT))
+            if proof is not None:
+                return proof
+        self.found = self.found or self.models.run(self.budget.models)
+        if self.found is None:
+            proof = self._attempt(self.budget.overlaps)
+            if proof is not None:
+                return proof
+        self.found = self.found or self.models.run(self.budget.more_models)
+        if self.found is not None:
+            return Proof(
+                "refuted", self.statement.source.claim, counterexample=self.found, side_conditions=self.conditions
+            )
+        ended = all(attempt.rules.completed for attempt in self.attempts)
+        return self.undecided(_SPENT if not ended else _TRACES if self.algebra.about_scalars else _ENDED)
+
+    def undecided(self, reason: str) -> Proof:
+        """What is left when nothing was decided."""
+        residual = self.attempts[-1].show_residual() if self.attempts else "the whole claim"
+        if self.attempts and self.attempts[-1].proved:
+            reason = _UNCHECKED
+        return Proof(
+            "undecided",
+            self.statement.source.claim,
+            side_conditions=self.conditions,
+            residual=residual,
+            completed=reason == _ENDED,
+            reason=reason,
+        )
+
+    def _attempt(self, overlaps: int) -> Proof | None:
+        """Try the axioms of the statement's own letters, then all; later attempts go on where earlier ones stopped."""
+        every = list(self.algebra.axioms.values())
+        basic = [axiom for axiom in every if axiom.basic]
+        for index, axioms in enumerate([basic] if len(basic) == len(every) else [basic, every]):
+            if index == len(self.attempts):
+                if self.algebra.about_scalars:
+                    self.attempts.append(TraceSearch(self.algebra, axioms, self.budget, self.clock))
+                else:
+                    goal = self.algebra.goal
+                    self.attempts.append(Completion(self.algebra, axioms, goal, (), self.budget, self.clock))
+            attempt = self.attempts[index]
+            attempt.run(overlaps)
+            self._refuse_contradiction(attempt.rules)
+            if attempt.proved:
+                return self._proof(attempt)
+        return None
+
+    def _proof(self, attempt: Completion | TraceSearch) -> Proof | None:
+        """The proof that the kernel confirms; None if it is too large to be written down."""
+        try:
+            text = write_certificate(self.statement.source, attempt.proof_steps(), self.clock)
+            proof = recheck(text, self.clock)
+        except TooLargeError:
+            return None
+        self._refuse_vacuity(attempt.rules)
+        # A counterexample to a proved claim must break one of its side conditions; anything else is a bug in here.
+        found = self.found
+        if found is not None and not any(found.breaks(condition) for condition in proof.side_conditions):
+            message = f"`{proof.claim}` is proved and has a counterexample: the prover contradicts itself."
+            raise RuntimeError(message)
+        return proof
+
+    def _refuse_vacuity(self, rules: Completion) -> None:
+        """If no model of the hypotheses was met, look for a contradiction between them."""
+        if not self.statement.hypotheses or self.models.satisfied:
+            return
+        try:
+            if not self.models.satisfy(self.budget.models):
+                rules.run(self.budget.overlaps, past_proof=True)
+        except BudgetSpentError:
+            return
+        self._refuse_contradiction(rules)
+
+    def _refuse_contradiction(self, rules: Completion) -> None:
+        if rules.contradiction is None:
+            return
+        steps = rules.steps(rules.contradiction)
+        hypotheses = {item.text for item in self.statement.hypotheses}
+        guilty = dict.fromkeys(source for step in steps for source in step.axiom.sources if source in hypotheses)
+        listed = ", ".join(f"`{text}`" for text in guilty)
+        if self.algebra.coefficients.is_constant(rules.constraint):
+            error = ClaimError(
+                "assume must hold for some matrices, but its equations contradict each other: "
+                f"I == 0 follows from {listed}. Remove one."
+            )
+        else:
+            error = ClaimError(
+                f"assume must leave the scalars free, but it forces {rules.constraint} == 0 by {listed}. "
+                "Put the value in, and drop the scalar."
+            )
+        error.add_note("I = " + " + ".join(str(step) for step in steps))
+        raise error
