@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: verify test check mutations gpu picture format constraints environment clean
+.PHONY: verify test check mutations certificates soundness gpu picture format constraints environment clean
 .DEFAULT_GOAL := verify
 
 environment: $(STAMP)
@@ -46,6 +46,15 @@ mutations: $(STAMP)
 # Writes the versions that are installed now; local build tags (torch's +cpu) are dropped.
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > constraints.txt
+
+# Searches every proof of the library again, stores the certificates, and renews the bound fields of proofs.md.
+certificates: $(STAMP)
+	$(BIN)/python -m theory.theorems.certificates
+	$(BIN)/python docs/proofs.py
+
+# The prover's figures: how many of the corpus' true claims it proves and of the false ones it refutes.
+soundness: $(STAMP)
+	$(BIN)/python -m tests.soundness
 
 # On a machine with a CUDA device: its tests, and every case of every theorem trained there.
 gpu: $(STAMP)

@@ -84,7 +84,8 @@ def crosscheck(
     r"""Compares weights of anybody's training loop with the closed form of the same optimiser.
 
     A descent is compared with its own discrete closed form, to rounding. A flow is compared at its companion's time
-    (``steps·learning_rate`` for a gradient flow), inside rounding plus the bound on the distance between the companion descent and the flow.
+    (``steps·learning_rate`` for a gradient flow), inside rounding plus the bound on the distance between the companion
+    descent and the flow.
 
     Args:
         predictor: The prediction, made with the loop's setting, data and start.

@@ -120,7 +120,12 @@ def train_problem(
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    with quiet_padding(), full_precision(), few_threads(problem.features.size * problem.columns.shape[1]), warnings.catch_warnings():
+    with (
+        quiet_padding(),
+        full_precision(),
+        few_threads(problem.features.size * problem.columns.shape[1]),
+        warnings.catch_warnings(),
+    ):
         # Torch tells that an even kernel with padding "same" costs a copy of the input; that is no news to the caller.
         warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
         for step in range(total + 1):

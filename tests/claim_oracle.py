@@ -78,7 +78,7 @@ class _World:
         self.time = float(random.uniform(0.4, 1.1))
         shapes = {**entry.shapes, **entry.extra}
         names = {size for shape in shapes.values() for size in shape if isinstance(size, str)}
-        sizes = {name: int(random.choice(entry.sizes.get(name, [1, 2, 3, 4]))) for name in sorted(names)}
+        self.sizes = sizes = {name: int(random.choice(entry.sizes.get(name, [1, 2, 3, 4]))) for name in sorted(names)}
         self.letters: dict[str, np.ndarray] = {}
         for name, shape in shapes.items():
             rows, columns = (size if isinstance(size, int) else sizes[size] for size in shape)
@@ -149,7 +149,26 @@ class _Moment:
                 return self.binary(self.read(left), operator, self.read(right), right)
             case ast.Call(func=ast.Name(id=function), args=[argument]):
                 return self.call(function, argument)
+            case ast.Call(func=ast.Name(id=function), args=[value, ast.Name(id=letter), variance]):
+                mean = self.mean(value, letter, self.read(variance), 1)
+                if function == "expect":
+                    return mean
+                return self.mean(value, letter, self.read(variance), 2) - _product(mean, mean)
         raise AssertionError(ast.dump(node))
+
+    def mean(self, value: ast.expr, letter: str, variance: Series, power: int) -> Series:
+        """The mean of a power by Gauss's and Hermite's rule on every entry, exact up to the fifth power of each."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(3)
+        kept = self.series[letter]
+        total = np.zeros(ORDERS)
+        for picks in itertools.product(range(3), repeat=kept[0].size):
+            entries = np.sqrt(variance[0]) * nodes[list(picks)].reshape(kept[0].shape)
+            self.series[letter] = _constant(entries)
+            result = self.read(value)
+            weight = np.prod(weights[list(picks)] / np.sqrt(2 * np.pi))
+            total = total + weight * (_product(result, result) if power == 2 else result)
+        self.series[letter] = kept
+        return total
 
     def name(self, name: str) -> Any:
         entry = self.world.entry
@@ -185,6 +204,8 @@ class _Moment:
     def call(self, function: str, argument: ast.expr) -> Any:
         if function == "integral":
             return self.flow(argument.id)[1]  # type: ignore[attr-defined]
+        if function == "dim":
+            return _constant(np.float64(self.world.sizes[argument.id]))  # type: ignore[attr-defined]
         if function in ("start", "limit"):
             value = self.world.at(0.0 if function == "start" else LATE).read(argument)
             return value if isinstance(value, Multiple) else _constant(value[0])

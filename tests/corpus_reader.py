@@ -34,6 +34,7 @@ class Entry:
         sizes: Choices for a dimension; the others are 1 to 4.
         full: Letters that are drawn of full rank.
         numeric: Whether floating-point numbers can see the truth of the claim.
+        open: Why the prover is known not to decide it (it must still not be wrong), or "".
     """
 
     id: str
@@ -52,6 +53,7 @@ class Entry:
     sizes: Mapping[str, list[int]] = field(default_factory=dict)
     full: list[str] = field(default_factory=list)
     numeric: bool = True
+    open: str = ""
 
     @property
     def arguments(self) -> dict[str, Any]:

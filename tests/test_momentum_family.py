@@ -1,8 +1,6 @@
 """Nesterov's momentum, the heavy-ball flow and Nesterov's flow: in 50 digits, against solvers, against torch."""
 
 import math
-import warnings
-from dataclasses import dataclass, replace
 
 import mpmath
 import numpy as np
@@ -12,20 +10,14 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import closedflow as cf
-from empirical.strategies import problems
 from numerics.arrays import quiet
-from numerics.budget import UNITS, Budget, gains
-from numerics.integrate import integrate, speeds, trajectory
-from numerics.predictor import Predictor
-from numerics.problem import assemble
+from numerics.budget import UNITS, gains
 from theory.errors import SettingError
-from theory.layers import Conv, Linear
-from theory.optimizers import Flow, GradientDescent, HeavyBall, HeavyBallFlow, Nesterov, NesterovFlow
+from theory.layers import Linear
+from theory.optimizers import GradientDescent, HeavyBallFlow, Nesterov, NesterovFlow
 from theory.oscillation import SWITCH, bessel_response
 from theory.scalar import mode_solution
 from theory.setting import Setting
-from theory.setting_proof import prove_setting
-from theory.targets import Given
 
 torch = pytest.importorskip("torch", reason="torch runs the same formulas and its own optimisers")
 
@@ -37,7 +29,7 @@ TINY = mpmath.mpf(2) ** -1022  # below, floating point has no relative accuracy
 
 def both(optimizer, s, t):
     """Residual and progress by numpy and by torch."""
-    with quiet(), warnings.catch_warnings():
+    with quiet():
         found = [float(part) for part in optimizer.response(np, np.array(s), np.array(t))]
     kind = {"dtype": torch.float64}
     return found, [float(part) for part in optimizer.response(torch, torch.tensor(s, **kind), torch.tensor(t, **kind))]
@@ -90,11 +82,17 @@ def test_nesterovs_residual_is_the_derived_one_on_a_grid_with_every_corner(beta)
                 moved = change(lambda a, b, steps=steps: nesterov(a, b, steps)[0], mpmath.mpf(x), mpmath.mpf(beta))
                 # The power's logarithm is off by a unit per step, u_1 by a unit of (1 + β)x.
                 terms = power * (1 + steps * abs(mpmath.log(large))) if large else mpmath.mpf(0)
-                swing = fundamental * (abs(1 - (1 + beta) * x - large) * (1 + steps * abs(mpmath.log(large or 1))) + 2 * x)
+                swing = fundamental * (
+                    abs(1 - (1 + beta) * x - large) * (1 + steps * abs(mpmath.log(large or 1))) + 2 * x
+                )
                 for residual, progress in both(Nesterov(1.0, beta), x, float(steps)):
                     allowed = SAFETY * (moved + U * (terms + swing))
                     assert abs(residual - exact) <= allowed + U * abs(exact) + TINY, (x, steps, residual)
-                    assert abs(progress - (1 - exact)) <= allowed + SAFETY * U * abs(1 - exact) + TINY, (x, steps, progress)
+                    assert abs(progress - (1 - exact)) <= allowed + SAFETY * U * abs(1 - exact) + TINY, (
+                        x,
+                        steps,
+                        progress,
+                    )
 
 
 def test_nesterov_in_a_mode_where_both_roots_vanish_is_over_after_one_step():
@@ -129,7 +127,9 @@ def test_nesterovs_largest_learning_rate_is_where_a_root_reaches_minus_one(beta,
     with mpmath.workdps(30):
         assert abs(nesterov_roots(mpmath.mpf(limit * s_max), mpmath.mpf(beta))[0] + 1) < 1e-14
     assert Nesterov(1.0, beta).max_learning_rate(0.0) == math.inf
-    predictor = cf.Predictor(Setting(Linear(), Nesterov(0.999 * limit, beta)), [[math.sqrt(s_max)]], initial_weight=[[3.0]])
+    predictor = cf.Predictor(
+        Setting(Linear(), Nesterov(0.999 * limit, beta)), [[math.sqrt(s_max)]], initial_weight=[[3.0]]
+    )
     assert abs(predictor.weight(math.inf)[0, 0, 0] - 1) < 1e-12
     with pytest.raises(SettingError, match="would diverge"):
         cf.Predictor(Setting(Linear(), Nesterov(1.001 * limit, beta)), [[math.sqrt(s_max)]])
@@ -158,7 +158,9 @@ def damped(s, t, friction):
 @pytest.mark.parametrize("friction", [0.0, 1e-8, 0.1, 1.0, 2.0, 50.0])
 def test_the_heavy_ball_flow_is_the_derived_one_on_a_grid_with_every_corner(friction):
     critical = friction**2 / 4
-    near = [critical * (1 + sign * 1e-9) for sign in (-1, 1)] + [math.nextafter(critical, toward) for toward in (0, 9999)]
+    near = [critical * (1 + sign * 1e-9) for sign in (-1, 1)] + [
+        math.nextafter(critical, toward) for toward in (0, 9999)
+    ]
     with mpmath.workdps(700):
         for s in sorted({0.0, 1e-300, 1e-16, 1e-8, 0.01, 1.0, 3.0, 625.0, critical, *near}):
             for t in (0.0, 1e-150, 1e-8, 1e-3, 0.1, 1.0, 3.7, 30.0, 1e3, 1e6):
@@ -235,176 +237,3 @@ def test_the_loss_scale_rescales_the_time_by_its_root_and_the_friction_by_its_in
         mean = cf.Predictor(Setting(Linear(), optimizer, loss="mse"), x, **kept).weight([2.0])
         sums = cf.Predictor(Setting(Linear(), half), x, **kept).weight([2.0 / math.sqrt(6)])  # c = 2/12
         np.testing.assert_allclose(mean, sums, rtol=0, atol=1e-13)
-
-
-# Predicted, integrated, proved, printed
-
-
-@pytest.mark.parametrize("optimizer", [*FLOWS, Nesterov(0.02, 0.9)], ids=str)
-@pytest.mark.parametrize("decay", [0.0, 0.2])
-def test_a_setting_is_proved_integrated_and_pasted(optimizer, decay):
-    setting = Setting(Linear(bias=True), optimizer, Given(), weight_decay=decay)
-    assert Setting.from_toml(setting.to_toml()) == setting
-    solution = cf.solve(setting)
-    assert solution.proof.verdict == "proved"
-    assert "g(s) = " in str(solution)
-    assert r"\begin{aligned}" in solution.latex()
-    rng = np.random.default_rng(1)
-    x, y = rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
-    predictor = Predictor(setting, x, y, seed=2)
-    times = [30, 0, 7, 7] if optimizer.discrete else [3.0, 0.0, 1e-9, 1e-3, 0.4, 3.0]
-    result = trajectory(predictor.problem, times)
-    budget, namespace = Budget(predictor), {}
-    exec(solution.python(), namespace)
-    for index, time in enumerate(times):
-        predicted = predictor.theta(time)[0]
-        assert np.linalg.norm(result.theta[index] - predicted) <= budget.integration(result, index, float(time))
-        problem = predictor.problem
-        pasted = namespace["weight"](problem.features[0], problem.columns[0], problem.start[0], time)
-        assert np.abs(pasted - predicted[0]).max() < 1e-13  # no root of these modes is near a double one
-
-
-@given(problems(optimizer_kinds=["nesterov", "heavy_ball_flow", "nesterov_flow"]), st.integers(1, 40))
-def test_random_problems_are_predicted_inside_their_budgets(case, reach):
-    predictor = Predictor(*case)
-    rate = float(max(predictor.rates.max(), predictor.setting.weight_decay)) or 1.0
-    time = float(reach)
-    if not predictor.setting.optimizer.discrete:
-        time = reach / 4 / speeds(predictor.setting.optimizer, rate, math.inf)[1]
-    result = trajectory(predictor.problem, [time])
-    gap = np.linalg.norm(result.theta[0] - predictor.theta(time)[0])
-    assert gap <= Budget(predictor).integration(result, 0, time)
-
-
-def test_a_ball_without_friction_has_no_limit_and_says_so():
-    setting, x = Setting(Linear(), HeavyBallFlow(0.0)), [[2.0, 0.0]]
-    predictor = cf.Predictor(setting, x, initial_weight=[[0.0, 5.0], [0.0, 5.0]])
-    # One mode of rate 4: cos 2t; at t = π/2 the target is overshot by as much as it was missed.
-    np.testing.assert_allclose(predictor.weight([math.pi / 2])[0], [[2, 5], [0, 5]], atol=1e-15)
-    for ask in (predictor.weight, predictor.loss, predictor.effective_rank):
-        with pytest.raises(SettingError, match=r"must be finite for HeavyBallFlow\(friction=0.0\), which oscillates"):
-            ask([1.0, math.inf])
-    assert not HeavyBallFlow(0.0).has_limit
-    np.testing.assert_array_equal(HeavyBallFlow(0.0).limit_residual(np, np.zeros(2)), [1, 1])
-    assert "W(oo) = nan" in str(cf.solve(setting))
-    damped_setting = Setting(Linear(), HeavyBallFlow(0.1))
-    limit = cf.Predictor(damped_setting, x, initial_weight=[[0.0, 5.0], [0.0, 5.0]]).weight(math.inf)[0]
-    np.testing.assert_allclose(limit, [[1, 5], [0, 5]], atol=1e-15)
-
-
-def test_nesterovs_flow_departs_by_its_series():
-    x = np.random.default_rng(3).standard_normal((4, 5))
-    problem = assemble(Setting(Linear(), NesterovFlow()), x, initial_weight=np.ones((5, 5)))
-    predictor = Predictor(problem.setting, x, initial_weight=np.ones((5, 5)))
-    rate = float(np.linalg.norm(x) ** 2)
-    for until in (1e-12, 1e-3, 10.0):
-        time, (weight, speed) = NesterovFlow().departure(problem.start, problem.gradient, rate, until)
-        assert time == min(until, 0.5 / math.sqrt(rate))
-        np.testing.assert_allclose(weight, predictor.theta(time)[0], rtol=0, atol=1e-14)
-        slope = (predictor.theta(time * (1 + 1e-6))[0] - predictor.theta(time * (1 - 1e-6))[0]) / (2e-6 * time)
-        np.testing.assert_allclose(speed, slope, rtol=0, atol=2e-9 / time)  # the quotient's own rounding
-    still = NesterovFlow().departure(problem.start, lambda w: 0 * w, 0.0, 2.0)
-    np.testing.assert_array_equal(still[1][0], problem.start)
-    assert integrate(problem.setting, x, initial_weight=np.ones((5, 5)), times=[0.0]).tolist() == [np.ones((5, 5)).tolist()]
-
-
-def test_a_convolution_flows_with_inertia():
-    images = np.random.default_rng(4).random((1, 1, 5, 5))
-    for optimizer in (HeavyBallFlow(1.5), NesterovFlow()):
-        setting = Setting(Conv(3), optimizer)
-        start = np.random.default_rng(5).standard_normal((1, 1, 3, 3))
-        predicted = cf.Predictor(setting, images, initial_weight=start).weight([0.5, 2.0])
-        solved = cf.integrate(setting, images, initial_weight=start, times=[0.5, 2.0])
-        np.testing.assert_allclose(predicted, solved, rtol=0, atol=1e-8)
-
-
-# Budgets and training
-
-
-@pytest.mark.parametrize("optimizer", FLOWS, ids=str)
-def test_the_gains_bound_every_propagator(optimizer):
-    """Between any two times, from either part of the state, by a solver."""
-    final = 4.0
-    for s in (0.0, 0.5, 9.0):
-        g = gains(optimizer, np.array([s]), final)
-        total = np.zeros((2, 2))
-        begins = np.linspace(0.02, final, 60, endpoint=False)
-        for begin in begins:
-            columns = [
-                solve_ivp(
-                    lambda t, z, s=s: optimizer.velocity(tuple(z), lambda u: s * u, t), (begin, final), unit, rtol=1e-9, atol=1e-12
-                ).y
-                for unit in ((1.0, 0.0), (0.0, 1.0))
-            ]
-            for column, path in enumerate(columns):
-                assert (np.abs(path).max(axis=1) <= g.peak[0][:, column] + 1e-6).all()
-                total[:, column] += np.abs(path[:, -1]) * (begins[1] - begins[0])
-        assert (total <= g.total[0] * 1.02 + 1e-6).all()  # a sum of 60 terms for the integral
-
-
-def test_a_rule_that_changes_with_time_needs_a_bound_of_its_own():
-    @dataclass(frozen=True)
-    class Hastening(Flow, abstract=True):
-        def velocity(self, state, gradient, t):
-            return (-t * gradient(state[0]),)
-
-    with pytest.raises(SettingError, match="propagator_bound"):
-        gains(Hastening(), np.array([1.0]), 2.0)
-
-
-def test_the_heavy_balls_companion_approaches_the_flow_at_order_root_of_the_learning_rate():
-    flow, gaps = HeavyBallFlow(0.8), []
-    for halvings in (10, 12, 14):
-        learning_rate = 2.0**-halvings
-        descent = flow.companion(learning_rate)
-        assert descent == HeavyBall(learning_rate, 1 - 0.8 * math.sqrt(learning_rate))
-        steps = 3 * 2 ** (halvings // 2)
-        assert flow.companion_time(learning_rate, steps) == 3.0
-        with quiet():
-            residuals = [o.response(np, np.array(1.7), np.array(t))[0] for o, t in ((descent, float(steps)), (flow, 3.0))]
-        gaps.append(abs(float(residuals[0] - residuals[1])))
-    for coarse, fine in zip(gaps, gaps[1:], strict=False):
-        assert coarse / fine == pytest.approx(2, rel=0.1)  # a quarter of the rate, half of its root
-
-
-def test_training_a_flow_with_inertia_is_not_run_and_says_why():
-    inputs = np.random.default_rng(6).random((2, 4))
-    for optimizer, why in (
-        (HeavyBallFlow(0.5), "no discretisation bound"),
-        (HeavyBallFlow(0.0), "give friction above 0"),
-        (NesterovFlow(), "j/(j + 3)"),
-    ):
-        (row,) = cf.verify(setting=Setting(Linear(), optimizer), inputs=inputs, device="cpu").rows
-        assert (row.proof, row.integration.verdict, row.training.verdict) == ("proved", "agrees", "not run")
-        assert why in row.training.reason
-    with pytest.raises(SettingError, match="Lower it"):
-        HeavyBallFlow(2.0).companion(1.0)
-    with pytest.raises(SettingError, match="companion"):
-        cf.train(Setting(Linear(), NesterovFlow()), inputs, learning_rate=0.1)
-
-
-def test_a_trained_companion_of_the_heavy_ball_flow_is_compared_at_its_own_time():
-    inputs = np.random.default_rng(7).random((2, 3))
-    setting = Setting(Linear(), HeavyBallFlow(1.0))
-    predictor = cf.Predictor(setting, inputs)
-    run = cf.train(setting, inputs, steps=300, learning_rate=1e-4, device="cpu")
-    check = cf.crosscheck(predictor, run.steps, run.weights, learning_rate=1e-4)
-    moved = np.linalg.norm(predictor.weight([3.0])[0] - predictor.weight([0.0])[0])
-    assert check.distances.max() < 0.02 * moved  # first order in √η = 0.01
-    assert "no discretisation bound" in check.reason
-
-
-def test_a_wrong_rule_of_a_second_order_flow_is_never_proved():
-    class Leaking(HeavyBallFlow, abstract=True):
-        def velocity(self, state, gradient, t):
-            return state[1] - state[0] / 7, -self.friction * state[1] - gradient(state[0])
-
-    class Doubled(NesterovFlow, abstract=True):
-        def velocity(self, state, gradient, t):
-            return state[1], -(4 / t) * state[1] - gradient(state[0])
-
-    assert prove_setting(Setting(Linear(), Leaking(0.5))).verdict == "refuted"
-    proof = prove_setting(Setting(Linear(), Doubled()))
-    assert proof.verdict == "undecided"
-    assert "no ansatz" in proof.reason
-    assert replace(proof, reason="").lemmas == proof.lemmas

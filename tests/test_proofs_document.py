@@ -12,7 +12,7 @@ from theory.theorems import library
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "proofs.md").read_text(encoding="utf-8")
 FIELDS = (
-    "Statement", "Assumptions", "Uses", "Proved by", "Evaluated by", "Tested by", "Scope", "False twin",
+    "Statement", "Assumptions", "Claims", "Uses", "Proved by", "Evaluated by", "Tested by", "Scope", "False twin",
 )  # fmt: skip
 LIBRARY = {theorem.id: theorem for theorem in library()}
 
@@ -111,7 +111,8 @@ def test_statement_assumptions_and_false_twin_are_the_theorems(name):
     theorem, (_, found, _) = LIBRARY[name], SECTIONS[name]
     assert found["Statement"] == theorem.statement
     assert found["Assumptions"].split("; ") == "; ".join(theorem.hypotheses).split("; ")
-    assert found["False twin"] == theorem.false_twin.says
+    assert found["False twin"] == f"{theorem.false_twin.says}: `{theorem.false_twin.equation}` (refuted)"
+    assert found["Claims"].startswith("for all dimensions")
 
 
 @pytest.mark.parametrize("name", LIBRARY)

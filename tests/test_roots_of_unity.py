@@ -32,7 +32,8 @@ def number(value: CyclotomicSum, letters=()) -> complex:
     """The value as a complex number, with numbers for the letters."""
     zeta = cmath.exp(-2j * math.pi / value.order)
     return sum(
-        float(share) * math.prod(letters[j] for j in names) * zeta**power for (names, power), share in value.terms.items()
+        float(share) * math.prod(letters[j] for j in names) * zeta**power
+        for (names, power), share in value.terms.items()
     )
 
 

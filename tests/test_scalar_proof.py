@@ -79,7 +79,10 @@ def test_nesterovs_double_roots_are_two_cases_each_its_own_statement():
     [
         sympy.exp(-gamma * t / 2) * (sympy.cosh(omega * t) + gamma / (2 * omega) * sympy.sinh(omega * t)),
         sympy.exp(-gamma * t / 2)
-        * (sympy.cos(t * sympy.sqrt(s - gamma**2 / 4)) + gamma * sympy.sin(t * sympy.sqrt(s - gamma**2 / 4)) / sympy.sqrt(4 * s - gamma**2)),
+        * (
+            sympy.cos(t * sympy.sqrt(s - gamma**2 / 4))
+            + gamma * sympy.sin(t * sympy.sqrt(s - gamma**2 / 4)) / sympy.sqrt(4 * s - gamma**2)
+        ),
     ],
     ids=["hyperbolic", "trigonometric"],
 )
@@ -129,7 +132,9 @@ def expected_and_found(proof, equation):
     values = [sympy.sympify(value).subs(found.numbers) for value in equation.start]
     while len(values) <= step:
         before = len(values) - len(equation.coefficients)
-        terms = [a.subs(found.numbers).subs(k, before) * values[before + i] for i, a in enumerate(equation.coefficients)]
+        terms = [
+            a.subs(found.numbers).subs(k, before) * values[before + i] for i, a in enumerate(equation.coefficients)
+        ]
         values.append(sympy.expand(sum(terms) + equation.source.subs(found.numbers).subs(k, before)))
     got = [proof.candidate.subs(found.numbers).subs(k, index).evalf(50) for index in range(step + 1)]
     return values, got
@@ -141,20 +146,25 @@ def plants(optimizer):
     _, first = equation.start
     mode = mode_solution(optimizer)
     generic = mode.residual
-    return {
-        "a sign": ((first - minus) * plus**k - (plus - first) * minus**k) / (plus - minus),
-        "one step late": generic.subs(k, k + 1),
-        "one step early": generic.subs(k, k - 1),
-        "only one root": plus**k,
-        "the other weights": short.subs({plus: minus, minus: plus}, simultaneous=True).subs(first, 1),
-        "no momentum": (1 - eta * s) ** k,
-        "a wrong root": short.subs(minus, -roots[minus]),
-    }, roots, equation
+    return (
+        {
+            "a sign": ((first - minus) * plus**k - (plus - first) * minus**k) / (plus - minus),
+            "one step late": generic.subs(k, k + 1),
+            "one step early": generic.subs(k, k - 1),
+            "only one root": plus**k,
+            "the other weights": short.subs({plus: minus, minus: plus}, simultaneous=True).subs(first, 1),
+            "no momentum": (1 - eta * s) ** k,
+            "a wrong root": short.subs(minus, -roots[minus]),
+        },
+        roots,
+        equation,
+    )
 
 
 @kinds([HeavyBall(0.5, 0.5), Nesterov(0.5, 0.5)])
 @pytest.mark.parametrize(
-    "name", ["a sign", "one step late", "one step early", "only one root", "the other weights", "no momentum", "a wrong root"]
+    "name",
+    ["a sign", "one step late", "one step early", "only one root", "the other weights", "no momentum", "a wrong root"],
 )
 def test_a_false_residual_is_refuted_at_the_first_step_where_it_fails(optimizer, name):
     planted, roots, equation = plants(optimizer)
@@ -183,7 +193,11 @@ def test_the_double_root_without_its_factor_k_is_refuted():
 @pytest.mark.parametrize(
     ("candidate", "equation", "order"),
     [
-        (sympy.exp(-gamma * t / 2) * (sympy.cosh(omega * t) - gamma / (2 * omega) * sympy.sinh(omega * t)), FRICTION, 1),
+        (
+            sympy.exp(-gamma * t / 2) * (sympy.cosh(omega * t) - gamma / (2 * omega) * sympy.sinh(omega * t)),
+            FRICTION,
+            1,
+        ),
         (sympy.exp(-gamma * t / 2) * sympy.cosh(omega * t), FRICTION, 1),
         (sympy.exp(-gamma * t) * (sympy.cosh(omega * t) + gamma / omega * sympy.sinh(omega * t)), FRICTION, 2),
         ((1 + gamma * t / 2) * sympy.exp(-gamma * t / 2), FRICTION, 2),
@@ -208,7 +222,10 @@ def test_a_false_curve_is_refuted_by_an_exact_start_or_by_intervals_that_do_not_
     assert isinstance(found.found, Interval)
     assert found.found.high < found.expected.low or found.expected.high < found.found.low
     moment = sympy.Rational(time.numerator, time.denominator)
-    sides = [curve.diff(t, order), sum(a.subs(found.numbers) * curve.diff(t, i) for i, a in enumerate(equation.coefficients))]
+    sides = [
+        curve.diff(t, order),
+        sum(a.subs(found.numbers) * curve.diff(t, i) for i, a in enumerate(equation.coefficients)),
+    ]
     for side, interval in zip(sides, (found.found, found.expected), strict=True):
         value = sympy.Rational(str(sympy.re(side.subs(t, moment).evalf(60))))
         assert interval.low - sympy.Rational(1, 10**50) <= value <= interval.high + sympy.Rational(1, 10**50)
@@ -325,7 +342,9 @@ def test_there_is_an_end_to_roots_and_powers():
 def test_reading_is_a_homomorphism():
     """Read and written again, an expression has its value."""
     reader = Reader([s, gamma], t)
-    expression = (t + sympy.sqrt(s)) ** 2 * sympy.exp(-gamma * t) * sympy.sinh(2 * omega * t) / (1 + gamma) + J(3, z) * t
+    expression = (t + sympy.sqrt(s)) ** 2 * sympy.exp(-gamma * t) * sympy.sinh(2 * omega * t) / (1 + gamma) + J(
+        3, z
+    ) * t
     again = reader.read(expression).expression(t)
     numbers = {s: sympy.Rational(1, 3), gamma: sympy.Rational(5, 2), t: sympy.Rational(7, 5)}
     assert abs((expression - again).subs(numbers).evalf(40)) < 1e-35

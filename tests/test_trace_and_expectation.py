@@ -139,6 +139,27 @@ def test_contradictory_hypotheses_are_refused_for_traces_too() -> None:
         prove("tr(A) == 0", SHAPES, ["A == 2 * I", "A == 3 * I"])
 
 
+def test_hypotheses_that_contradict_each_other_by_traces_only_are_refused() -> None:
+    with pytest.raises(ClaimError, match=r"dim\(d\) == 0 follows by traces from `A @ B - B @ A == I`"):
+        prove("dim(d) == 0 * tr(A)", SHAPES, ["A @ B - B @ A == I"])
+
+
+@pytest.mark.parametrize("variance", ["-1", "-s**2 - 1", "-dim(d)"])
+def test_a_negative_variance_is_refused(variance: str) -> None:
+    with pytest.raises(ClaimError, match=r"variance .* must be at least 0"):
+        prove(f"expect(tr(A @ A), A, {variance}) == 0", SHAPES, scalars=["s"])
+
+
+@pytest.mark.parametrize(
+    ("variance", "conditions"),
+    [("v", ("v >= 0",)), ("v**2", ()), ("p", ()), ("1 / dim(d)", ()), ("v - p", ("v - p >= 0",))],
+)
+def test_a_variance_that_may_be_negative_is_a_side_condition(variance: str, conditions: tuple[str, ...]) -> None:
+    proof = prove(f"expect(tr(A @ A), A, {variance}) == ({variance}) * dim(d)", SHAPES, scalars=["v", "p > 0"])
+    assert proof.verdict == "proved"
+    assert proof.side_conditions == conditions
+
+
 def test_a_counterexample_to_a_trace_holds_in_floating_point() -> None:
     proof = prove("tr(A @ B @ C) == tr(A @ C @ B)", SHAPES)
     assert proof.counterexample is not None

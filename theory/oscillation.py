@@ -118,7 +118,7 @@ def _series(xp: Any, y: Array, ratios: list[float]) -> Array:
 
 
 def _lag(xp: Any, y: Array) -> Array:
-    """1 - (1 - e^{-y})/y: y/2 - y²/6 + …"""
+    """1 - (1 - e^{-y})/y, which begins y/2 - y²/6."""
     small = xp.clip(y, 0, 1)
     series = small / 2 * _series(xp, small, [-1 / (n + 3) for n in range(18)])
     return xp.where(y > 1, 1 - _mean_decay(xp, y), series)
@@ -133,7 +133,7 @@ def _two_step_loss(xp: Any, y: Array) -> Array:
 
 
 def _sinc_loss(xp: Any, y: Array) -> Array:
-    """1 - sin(y)/y: y²/6 - y⁴/120 + …"""
+    """1 - sin(y)/y, which begins y²/6 - y⁴/120."""
     small = xp.clip(y, 0, 1)
     series = small**2 / 6 * _series(xp, small**2, [-1 / ((2 * n + 4) * (2 * n + 5)) for n in range(10)])
     return xp.where(y > 1, 1 - _sinc(xp, y), series)

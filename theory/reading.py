@@ -54,7 +54,11 @@ class Reader:
         if formula == self.time:
             return self.monomial(power=1)
         if formula.is_Symbol:
-            return self.read(self.values[formula]) if formula in self.values else self.constant(self.numbers.symbol(formula))
+            return (
+                self.read(self.values[formula])
+                if formula in self.values
+                else self.constant(self.numbers.symbol(formula))
+            )
         if formula is sympy.I:
             return self.constant(self.numbers.imaginary)
         if formula.is_Add:

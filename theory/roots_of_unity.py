@@ -17,7 +17,7 @@ from typing import Literal
 import sympy
 
 from theory.component import check_number
-from theory.theorems.theorem import Claim
+from theory.theorems.theorem import Claim, Shapes
 
 MAX_ORDER = 128
 Key = tuple[tuple[int, ...], int]  # which letters a_j, and the power of ζ
@@ -27,7 +27,9 @@ Exact = int | Fraction
 @lru_cache(maxsize=MAX_ORDER)
 def _powers(order: int) -> tuple[tuple[int, ...], ...]:
     """x^j modulo the cyclotomic polynomial, for every j < N, as coefficients from the lowest."""
-    modulus = [int(value) for value in reversed(sympy.Poly(sympy.cyclotomic_poly(order, sympy.Symbol("x"))).all_coeffs())]
+    modulus = [
+        int(value) for value in reversed(sympy.Poly(sympy.cyclotomic_poly(order, sympy.Symbol("x"))).all_coeffs())
+    ]
     degree = len(modulus) - 1
     current, rows = [1] + [0] * (degree - 1), []
     for _ in range(order):
@@ -74,7 +76,11 @@ class CyclotomicSum:
     def __str__(self) -> str:
         zeta = sympy.Symbol("zeta")
         parts = [
-            sympy.Mul(sympy.Rational(value.numerator, value.denominator), *(sympy.Symbol(f"a_{j}") for j in letters), zeta**power)
+            sympy.Mul(
+                sympy.Rational(value.numerator, value.denominator),
+                *(sympy.Symbol(f"a_{j}") for j in letters),
+                zeta**power,
+            )
             for (letters, power), value in self.reduced().items()
         ]
         return str(sympy.Add(*parts))
@@ -121,9 +127,7 @@ class CyclotomicMatrix:
     def __matmul__(self, other: CyclotomicMatrix) -> CyclotomicMatrix:
         columns = list(zip(*other.rows, strict=True))
         return CyclotomicMatrix(
-            tuple(
-                tuple(_summed(self.order, zip(row, column, strict=True)) for column in columns) for row in self.rows
-            )
+            tuple(tuple(_summed(self.order, zip(row, column, strict=True)) for column in columns) for row in self.rows)
         )
 
     def __rmul__(self, factor: Exact) -> CyclotomicMatrix:
@@ -131,9 +135,11 @@ class CyclotomicMatrix:
         return CyclotomicMatrix(tuple(tuple(scaled * entry for entry in row) for row in self.rows))
 
     @property
-    def H(self) -> CyclotomicMatrix:  # noqa: N802
+    def H(self) -> CyclotomicMatrix:
         """The conjugate transpose."""
-        return CyclotomicMatrix(tuple(tuple(entry.conjugate() for entry in column) for column in zip(*self.rows, strict=True)))
+        return CyclotomicMatrix(
+            tuple(tuple(entry.conjugate() for entry in column) for column in zip(*self.rows, strict=True))
+        )
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ class RootsOfUnity:
     def spectrum(self) -> CyclotomicMatrix:
         """diag(Fa)."""
         size = range(self.order)
-        values = [{((j,), row * j % self.order): 1 for j in size} for row in size]
+        values: list[dict[Key, Exact]] = [{((j,), row * j % self.order): 1 for j in size} for row in size]
         rows = [[CyclotomicSum(self.order, values[row] if row == column else {}) for column in size] for row in size]
         return CyclotomicMatrix(tuple(tuple(row) for row in rows))
 
@@ -251,14 +257,14 @@ def prove_dft(order: int) -> dict[str, SizedProof]:
 # The prover's rules hold for it as for the transpose, but for one (a 1×1 matrix is its own transpose), and no
 # certificate here uses that one; `tests/test_roots_of_unity.py` sees to it. C = C(x̂) is the circulant of the example, D
 # the diagonal matrix of its transform, T0 the start, e the kernel that repeats its input (1 at the origin), one = Fe.
-_SHAPES = {"F": ("N", "N"), "C": ("N", "N"), "D": ("N", "N"), "T0": ("N", 1), "e": ("N", 1), "one": ("N", 1)}
+_SHAPES: Shapes = {"F": ("N", "N"), "C": ("N", "N"), "D": ("N", "N"), "T0": ("N", 1), "e": ("N", 1), "one": ("N", 1)}
 _DFT = ("F @ F.T == n * I", "F.T @ F == n * I", "F @ C == D @ F")
 _FLOW = {"E": "D.T @ D"}
 _KERNEL = {"T": "e + 1 / n * F.T @ E @ F @ (T0 - e)"}
 
 
 def _claim(says: str, equation: str, assume: tuple[str, ...] = _DFT, lemmas: tuple[str, ...] = ()) -> Claim:
-    return Claim(says, equation, _SHAPES, assume, ("n",), _FLOW, _KERNEL, lemmas)
+    return Claim(says, equation, _SHAPES, assume, ("n",), _FLOW, _KERNEL, ("L-DFT", *lemmas))
 
 
 FREQUENCY_CLAIMS = (

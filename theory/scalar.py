@@ -117,7 +117,7 @@ def _two_roots(equation: ScalarEquation) -> Mode:
 
 
 def _bessel(equation: ScalarEquation, optimizer: Optimizer) -> Mode:
-    """u'' = -(a/t) u' - z² u from rest: ν! (2/(zt))^ν J_ν(zt) with ν = (a - 1)/2, the only solution that is bounded at 0."""
+    """U'' = -(a/t) u' - z² u from rest: ν! (2/(zt))^ν J_ν(zt) with ν = (a - 1)/2, the only solution that is bounded at 0."""
     time, (spring, drag) = equation.time, equation.coefficients
     order = (-drag * time - 1) / 2
     if not (order.is_Integer and order >= 0) or time in spring.free_symbols:

@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice, product
-from os.path import commonprefix
+from itertools import islice, product, takewhile
 from typing import Any, Literal
 
 import sympy
@@ -55,7 +54,7 @@ class ScalarEquation:
     source: sympy.Expr = sympy.Integer(0)
 
     def following(self, order: int) -> sympy.Expr:
-        """u so many steps later, or its derivative of this order."""
+        """The unknown so many steps later, or its derivative of this order."""
         u = sympy.Function("u")
         return u(self.time + order) if self.time.is_integer else u(self.time).diff(self.time, order)
 
@@ -287,5 +286,6 @@ class Interval:
         return cls(Fraction(*map(int, low)), Fraction(*map(int, high)))
 
     def __str__(self) -> str:
-        ends = (sympy.Rational(end.numerator, end.denominator) for end in (self.low, self.high))
-        return f"{commonprefix([str(end.evalf(DIGITS)) for end in ends])[:14]}…"
+        low, high = (str(sympy.Rational(end.numerator, end.denominator).evalf(DIGITS)) for end in (self.low, self.high))
+        shared = takewhile(lambda digits: digits[0] == digits[1], zip(low, high, strict=False))
+        return f"{''.join(digit for digit, _ in shared)[:14]}…"

@@ -63,13 +63,16 @@ class SettingProof:
     @property
     def verdict(self) -> Verdict:
         """``proved`` if all three steps are, else the weakest of them."""
-        parts = [part.verdict for part in (*self.claims, *self.scalar_proofs)]
-        return weakest([*parts, *["undecided"] * (self.mode is None)])
+        known: Verdict = "undecided" if self.mode is None else "proved"
+        return weakest(
+            [known, *(claim.verdict for claim in self.claims), *(part.verdict for part in self.scalar_proofs)]
+        )
 
     @property
     def lemmas(self) -> tuple[str, ...]:
         """The lemmas that the proof stands on."""
-        used = {name for part in (*self.claims, *self.scalar_proofs) for name in part.lemmas}
+        used = {name for claim in self.claims for name in claim.lemmas}
+        used |= {name for part in self.scalar_proofs for name in part.lemmas}
         return tuple(sorted(used | {"L-CALCULUS"}))
 
     def __str__(self) -> str:
@@ -111,6 +114,11 @@ class RuleClaim:
             residual=proof.reason or None,
             seconds=proof.seconds,
         )
+
+    def certificates(self) -> tuple[str, ...]:
+        """Those of the matrix claims; the scalar step is decided anew each time."""
+        proof = prove_setting(Setting(Linear(), self.optimizer, weight_decay=self.weight_decay))
+        return tuple(claim.certificate for claim in proof.claims if claim.certificate is not None)
 
 
 def prove_setting(setting: Setting) -> SettingProof:

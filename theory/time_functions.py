@@ -226,7 +226,10 @@ class Curve(TimeFunction):
             moved.append((Monomial(power - 1, rate, (j0, j1)), value * self.numbers.number(power - j1)))
             moved.append((Monomial(power, rate, (j0, j1)), value * rate))
             if self.numbers.pitch is not None:
-                up, down = value * self.numbers.pitch * self.numbers.number(j1), value * self.numbers.pitch * self.numbers.number(-j0)
+                up, down = (
+                    value * self.numbers.pitch * self.numbers.number(j1),
+                    value * self.numbers.pitch * self.numbers.number(-j0),
+                )
                 moved += [
                     (Monomial(power, rate, (j0 + 1, j1 - 1)), up),
                     (Monomial(power, rate, (j0 - 1, j1 + 1)), down),
@@ -248,7 +251,8 @@ class Curve(TimeFunction):
             factors += [self._bessel_series(0, length)] * j0 + [self._bessel_series(1, length)] * j1
             for factor in factors:
                 series = [
-                    sum((series[i] * factor[n - i] for i in range(n + 1)), self.numbers.number(0)) for n in range(length)
+                    sum((series[i] * factor[n - i] for i in range(n + 1)), self.numbers.number(0))
+                    for n in range(length)
                 ]
             for index in range(length):
                 place = index + power - min(lowest, 0)

@@ -24,7 +24,7 @@ from theory.operators.expressions import (
     Zero,
     walk,
 )
-from theory.operators.functionals import Expectation, ScalarEquation, Trace, dimension_symbol
+from theory.operators.functionals import Expectation, ScalarEquation, Trace, dimension_symbol, walk_scalar
 from theory.operators.limits import QUOTIENT, TERMS, WORD, check_size
 from theory.operators.scalars import TIME, Operation, Power, Scalar, symbols
 from theory.operators.shapes import infer
@@ -58,6 +58,7 @@ class Reading:
             name: self.polynomial(generator) for name, generator in statement.dynamics.generators.items()
         }
         self.shapes |= {str(Integral(name)): self.shapes[name] for name in self.generators}
+        self._record_denominators()
         self.about_scalars = isinstance(statement.claim, ScalarEquation)
         self.goal = self._goal(statement.claim)
         self.hypotheses = [(item.text, self.difference(item.equation)) for item in statement.hypotheses]
@@ -79,6 +80,14 @@ class Reading:
         typed = infer(Scaled(tree, Identity(1)), self.shapes)
         assert isinstance(typed, Scaled)
         return self.scalar(typed.factor)
+
+    def _record_denominators(self) -> None:
+        """Meet every denominator of the statement as it was written: a derivative or a limit may drop it."""
+        for side in (self.statement.stated.left, self.statement.stated.right):
+            for part in walk(side):
+                for scalar in walk_scalar(part.factor) if isinstance(part, Scaled) else ():
+                    if not scalar.is_functional:
+                        self.coefficients.read(scalar)
 
     def _goal(self, claim: Equation) -> Polynomial:
         if isinstance(claim, ScalarEquation):
@@ -113,6 +122,10 @@ class Reading:
                 return self.polynomial(matrix).T
             case Pinv(matrix):
                 inner = self.polynomial(matrix)
+                if set(inner.terms) <= {()} and all(self.coefficients.is_constant(a) for a in inner.terms.values()):
+                    # By L-PINV; as a letter it would be the same one for every size.
+                    terms = {word: self.coefficients.one / value for word, value in inner.terms.items()}
+                    return Polynomial((inner.shape[1], inner.shape[0]), terms)
                 name = f"pinv({inner})"
                 self.pseudo_inverses[name] = inner
                 self.shapes[name] = inner.shape[1], inner.shape[0]
@@ -128,6 +141,7 @@ class Reading:
                 return self.traces.of(self.polynomial(matrix))
             case Expectation(value, letter, variance):
                 spread = self.coefficients.read(variance)
+                self.coefficients.require_at_least_zero(spread, "the variance in expect(...)")
                 return mean(self.scalar(value), letter, self.shapes[letter], spread, self.traces)
             case Operation(left, "*", right):
                 return self.traces.times(self.scalar(left), self.scalar(right))
@@ -190,7 +204,7 @@ def _dimensions(statement: Statement) -> list[str]:
 
 
 def _sides(statement: Statement) -> Iterator[Expression]:
-    equations = [statement.claim, *(item.equation for item in statement.hypotheses)]
+    equations = [statement.stated, statement.claim, *(item.equation for item in statement.hypotheses)]
     for equation in equations:
         yield from (equation.left, equation.right)
 

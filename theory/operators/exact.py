@@ -8,6 +8,7 @@ and a basis of eigenvectors has a flow that is rational at the time :math:`t = -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -162,10 +163,12 @@ def integer_spectrum(g: ExactMatrix) -> list[int] | None:
         power = g @ power
         coefficients.append(-sum((power.entries[i][i] for i in range(size)), Fraction(0)) / k)
         power = power + coefficients[-1] * identity(size)
+    denominator = math.lcm(*(coefficient.denominator for coefficient in coefficients))
+    whole = [int(coefficient * denominator) for coefficient in coefficients]
     roots = []
     for candidate in range(-LARGEST_EIGENVALUE, LARGEST_EIGENVALUE + 1):
-        value = Fraction(0)
-        for coefficient in coefficients:
+        value = 0
+        for coefficient in whole:
             value = value * candidate + coefficient
         if value == 0:
             roots.append(candidate)

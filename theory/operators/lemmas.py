@@ -29,5 +29,9 @@ LEMMAS: dict[str, str] = {
         "For Z with independent N(0, v) entries, E Z_ij Z_kl = v δ_ik δ_jl; the mean of a product of an even number of "
         "entries is the sum over all pairings of the products of the means of the pairs, of an odd number it is 0."
     ),
+    "L-DFT": (
+        "For every N ≥ 1, ζ = exp(-2πi/N) and F = (ζ^{jk}): F F* = F* F = N I, and F C(a) = diag(Fa) F for the circulant "
+        "C(a)_{jk} = a_{j-k mod N}."
+    ),
     "L-MEASURE": "The zero set of a linear map that is not zero has Lebesgue measure zero.",
 }

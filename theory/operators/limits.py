@@ -17,6 +17,8 @@ ITEMS = 200
 """Entries of shapes, assume, scalars, flow or where."""
 DIGITS = 50
 """Characters of one number."""
+LARGEST_POWER, SMALLEST_POWER = 300, 1_000
+"""The power of ten in a number, up and down."""
 EXPONENT = 64
 """The largest exponent."""
 DEGREE = 400

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -40,7 +40,7 @@ from theory.operators.parser import Names, parse_scalar
 from theory.operators.scalars import TIME, symbols
 from theory.operators.shapes import shape_of
 from theory.operators.statement import Statement
-from theory.operators.words import NOT_ZERO
+from theory.operators.words import AT_LEAST_ZERO, NOT_ZERO
 
 _BASE = Fraction(1, 2)
 _TRIAL_TIME = Fraction(7, 5)
@@ -70,10 +70,7 @@ class Counterexample:
 
     def breaks(self, condition: str) -> bool:
         """Whether a side condition such as ``c - 1 != 0`` fails here."""
-        names = Names(scalars=frozenset(self.scalars) | {TIME}, dimensions=frozenset(self.dimensions))
-        scalar = parse_scalar(condition.removesuffix(NOT_ZERO), names)
-        values = {**self.scalars, **_sizes(self.dimensions), TIME: _TIME_SYMBOL}
-        return bool(_exact(values).scalar(scalar) == 0)
+        return _breaks(condition, self.scalars, self.dimensions)
 
     def __str__(self) -> str:
         sizes = [f"{name} = {size}" for name, size in self.dimensions.items()]
@@ -139,13 +136,25 @@ class ModelSearch:
                     return found
         return None
 
-    def satisfy(self, draws: int) -> bool:
-        """Look for a model of the hypotheses alone, as they stand at one time, among so many draws.
+    def satisfy(self, draws: int, conditions: Sequence[str] = ()) -> bool:
+        """Look for a model of the hypotheses alone, as they stand at one time, in which the side conditions hold.
 
         Raises:
             BudgetSpentError: If the clock ran out.
         """
-        return self.satisfied or any(self._satisfying(self._draw(size)) is not None for size in self._sizes(draws))
+        if self.satisfied and not conditions:
+            return True
+        models = (self._satisfying(self._draw(size)) for size in self._sizes(draws))
+        return any(
+            model is not None and not any(self._breaks(condition, model) for condition in conditions)
+            for model in models
+        )
+
+    def _breaks(self, condition: str, model: _Model) -> bool:
+        names = self.statement.scalars
+        scalars = {name: model.scalars.get(name, Fraction(2)) for name in names}  # the others occur nowhere
+        sizes = {name: model.sizes.get(name, 2) for name in _all_dimensions(self.statement)}
+        return _breaks(condition, scalars, sizes)
 
     def _sizes(self, draws: int) -> Iterator[dict[Dimension, int]]:
         """The sizes of so many draws, small ones first."""
@@ -246,7 +255,7 @@ class ModelSearch:
 
     def _sides(self, equation: Equation, model: _Model, when: Any) -> tuple[ExactMatrix, ExactMatrix] | None:
         """Both sides, or None if a flow is not rational, a denominator is zero or a variance is negative."""
-        evaluation = self._evaluation(model, when)
+        evaluation = self._evaluation(model, when, _flows(equation, self._flows))
         if evaluation is None:
             return None
         try:
@@ -263,11 +272,12 @@ class ModelSearch:
         assert isinstance(value, ExactMatrix)
         return value
 
-    def _evaluation(self, model: _Model, when: Any) -> Evaluation | None:
+    def _evaluation(self, model: _Model, when: Any, names: Sequence[str]) -> Evaluation | None:
+        """The values of the letters and of these flows; None if a flow is not rational."""
         self.clock.check()
         evaluation = _exact({**model.letters, **model.scalars, **_sizes(model.sizes), TIME: when})
         flows, integrals = {}, {}
-        for name in self._flows:
+        for name in names:
             generator = self._value(self.statement.dynamics.generators[name], evaluation, model)
             pair = flow(generator, _BASE, when)
             if pair is None:
@@ -281,13 +291,21 @@ class ModelSearch:
         if not all(self._holds(item.equation, model, when) for item in self.statement.hypotheses):
             return None
         sides = self._sides(self.statement.claim, model, when)
-        evaluation = self._evaluation(model, when)
+        evaluation = self._evaluation(model, when, self._flows)
         if sides is None or evaluation is None or sides[0] == sides[1]:
             return None
         names = {str(name): size for name, size in model.sizes.items() if isinstance(name, str)}
         letters = {name: value for name, value in model.letters.items() if name not in self._random_letters}
         entries = {**letters, **evaluation.flows}
         return Counterexample(names, entries, model.scalars, self._timed, *sides)
+
+
+def _breaks(condition: str, scalars: Mapping[str, Fraction], sizes: Mapping[str, int]) -> bool:
+    """Whether a side condition such as ``c - 1 != 0`` or ``v >= 0`` fails for these values."""
+    names = Names(scalars=frozenset(scalars) | {TIME}, dimensions=frozenset(sizes))
+    scalar = parse_scalar(condition.removesuffix(NOT_ZERO).removesuffix(AT_LEAST_ZERO), names)
+    value = _exact({**scalars, **_sizes(sizes), TIME: _TIME_SYMBOL}).scalar(scalar)
+    return bool(value == 0 if condition.endswith(NOT_ZERO) else value < 0)
 
 
 def _exact(values: Mapping[str, Any]) -> Evaluation:
@@ -338,6 +356,15 @@ def _moved(model: _Model, name: str, step: list[Any]) -> _Model:
     columns = old.shape[1]
     rows = [step[start : start + columns] for start in range(0, len(step), columns)]
     return replace(model, letters={**model.letters, name: old + matrix(rows)})
+
+
+def _flows(equation: Equation, names: Sequence[str]) -> list[str]:
+    """Those of the flows that an equation speaks about."""
+    parts = [part for side in (equation.left, equation.right) for part in walk(side)]
+    used = {
+        part.name if isinstance(part, Letter) else part.flow for part in parts if isinstance(part, Letter | Integral)
+    }
+    return [name for name in names if name in used]
 
 
 def _names(equation: Equation) -> set[str]:

@@ -33,7 +33,7 @@ from theory.operators.functionals import Expectation, Ruled, Trace, dimension_sy
 from theory.operators.limits import EXPONENT, NODES, check_size
 from theory.operators.scalars import Number, Scalar, Symbol
 from theory.operators.sizes import Value, check_value, nodes
-from theory.operators.syntax import number, short, syntax
+from theory.operators.syntax import check_letters, number, short, syntax
 
 _FUNCTIONS: dict[str, Callable[[Expression], Expression]] = {
     "pinv": Pinv,
@@ -132,6 +132,7 @@ def check_name(name: str, argument: str) -> None:
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         message = f"a name in {argument} must be an identifier, but it is {name!r}. Use letters and digits."
         raise ClaimError(message)
+    check_letters(name, f"a name in {argument}")
     if name in RESERVED:
         message = f"a name in {argument} must not be a word of the language, but it is {name!r}. Rename it."
         raise ClaimError(message)
@@ -246,7 +247,7 @@ class _Reader:
             case ast.MatMult():
                 if isinstance(left, Scalar) or isinstance(right, Scalar):
                     if Number(Fraction(0)) in (left, right):
-                        return Zero()
+                        return self.matrix(left) @ self.matrix(right)
                     scalar = left if isinstance(left, Scalar) else right
                     message = "a matrix on both sides of `@`"
                     raise self.error(message, f"the scalar `{scalar}`", "Multiply it with `*`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,7 +10,7 @@ from theory.errors import ClaimError
 from theory.operators.axioms import Axiom
 from theory.operators.budget import Clock
 from theory.operators.certificate import read_certificate
-from theory.operators.expressions import Derivative, Equation, Expression, Integral, Letter, Limit, Pinv, walk
+from theory.operators.expressions import Derivative, Equation, Expression, Integral, Letter, Limit, Pinv, children, walk
 from theory.operators.functionals import Ruled, ScalarEquation, expectations, walk_scalar
 from theory.operators.kernel import adds_up
 from theory.operators.models import Counterexample
@@ -31,7 +31,8 @@ class Proof:
         certificate: The proof as JSON text.
         counterexample: Exact matrices that break the claim.
         used: The hypotheses and defining equations that the proof uses.
-        side_conditions: What must not be zero, for the statement and its proof to have a meaning.
+        side_conditions: What must hold (a denominator is not zero, a variance not negative) for the statement and its proof to
+            have a meaning.
         lemmas: Names from `LEMMAS`.
         residual: What is left of the claim when it is undecided.
         completed: For an undecided claim: true if the search ended, so that the claim does not follow from these
@@ -93,7 +94,7 @@ def recheck(certificate: str, clock: Clock | None = None) -> Proof:
         statement.source.claim,
         certificate=certificate,
         used=tuple(used),
-        side_conditions=tuple(read.algebra.coefficients.nonzero),
+        side_conditions=tuple(read.algebra.coefficients.conditions),
         lemmas=_lemmas(statement, axioms),
     )
 
@@ -102,7 +103,10 @@ def _rates_used(statement: Statement) -> list[str]:
     """The hypotheses ``d(W) == ...`` by which a derivative in the claim was carried out."""
     derivatives = [part for part in _parts(statement.stated) if isinstance(part, Derivative)]
     derivatives += [matrix for part in _ruled(statement.stated, "d") for matrix in matrices_in(part)]
-    names = {part.name for tree in derivatives for part in walk(tree) if isinstance(part, Letter)}
+    names = _letters(derivatives)
+    # A derivative of a derivative also takes the rates of what stands in the first rate.
+    for _ in range(max((_order(tree) for tree in derivatives), default=0) - 1):
+        names |= _letters([statement.dynamics.rates[name] for name in names & statement.rates.keys()])
     return [text for name, text in statement.rates.items() if name in names]
 
 
@@ -121,6 +125,15 @@ def _lemmas(statement: Statement, axioms: Sequence[Axiom]) -> tuple[str, ...]:
     if expectations(claim):
         names.add("L-WICK")
     return tuple(sorted(names))
+
+
+def _letters(trees: Iterable[Expression]) -> set[str]:
+    return {part.name for tree in trees for part in walk(tree) if isinstance(part, Letter)}
+
+
+def _order(tree: Expression) -> int:
+    """How many derivatives are taken inside one another."""
+    return isinstance(tree, Derivative) + max((_order(child) for child in children(tree)), default=0)
 
 
 def _parts(equation: Equation) -> list[Expression]:

@@ -88,7 +88,7 @@ class _Search:
         self.algebra = Algebra(statement)
         self.models = ModelSearch(statement, budget, clock)
         # Before the search meets more denominators: those of the statement.
-        self.conditions = tuple(self.algebra.coefficients.nonzero)
+        self.conditions = tuple(self.algebra.coefficients.conditions)
         self.found: Counterexample | None = None
         self.attempts: list[Completion | TraceSearch] = []
 
@@ -154,9 +154,10 @@ class _Search:
         try:
             text = write_certificate(self.statement.source, attempt.proof_steps(), self.clock)
             proof = recheck(text, self.clock)
+            self._refuse_sizes_of_zero(attempt)
         except TooLargeError:
             return None
-        self._refuse_vacuity(attempt.rules)
+        self._refuse_vacuity(attempt.rules, proof.side_conditions)
         # A counterexample to a proved claim must break one of its side conditions; anything else is a bug in here.
         found = self.found
         if found is not None and not any(found.breaks(condition) for condition in proof.side_conditions):
@@ -164,16 +165,28 @@ class _Search:
             raise RuntimeError(message)
         return proof
 
-    def _refuse_vacuity(self, rules: Completion) -> None:
-        """If no model of the hypotheses was met, look for a contradiction between them."""
-        if not self.statement.hypotheses or self.models.satisfied:
+    def _refuse_vacuity(self, rules: Completion, conditions: Sequence[str]) -> None:
+        """If no model of the hypotheses and side conditions is met, look for a contradiction between the hypotheses."""
+        if not self.statement.hypotheses:
             return
         try:
-            if not self.models.satisfy(self.budget.models):
+            if not self.models.satisfy(self.budget.models, conditions):
                 rules.run(self.budget.overlaps, past_proof=True)
         except BudgetSpentError:
             return
         self._refuse_contradiction(rules)
+
+    def _refuse_sizes_of_zero(self, attempt: Completion | TraceSearch) -> None:
+        """Refuse hypotheses by whose traces a positive number would be zero, as those of A B - B A = I."""
+        value = self.algebra.goal.terms.get(())
+        constant = self.algebra.about_scalars and self.algebra.goal.terms.keys() == {()}
+        if constant and value is not None and self.algebra.coefficients.is_not_zero(value):
+            used = dict.fromkeys(source for step in attempt.proof_steps() for source in step.axiom.sources)
+            message = (
+                f"assume must hold for some matrices, but {value} == 0 follows by traces from "
+                f"{', '.join(f'`{text}`' for text in used)}. Remove one."
+            )
+            raise ClaimError(message)
 
     def _refuse_contradiction(self, rules: Completion) -> None:
         if rules.contradiction is None:

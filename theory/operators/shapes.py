@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from theory.errors import ClaimError
@@ -22,9 +24,13 @@ from theory.operators.expressions import (
     Unary,
     Zero,
     children,
+    walk,
 )
 from theory.operators.functionals import Trace, rebuilt
 from theory.operators.scalars import Scalar
+
+_TRIALS = 200
+"""Combinations of sizes that are tried for flows whose generator is a multiple of ``I``."""
 
 _Slot = int  # a dimension under inference: an index into `_Inference.parents`
 
@@ -67,6 +73,45 @@ def infer_equation(equation: Equation, shapes: Mapping[str, Shape], argument: st
         raise ClaimError(message) from None
     assert isinstance(typed, Sum)
     return replace(equation, left=typed.left, right=typed.right)
+
+
+def sizes_from_use(
+    generators: Mapping[str, Expression], equations: Sequence[Equation], shapes: Mapping[str, Shape]
+) -> dict[str, Dimension]:
+    """The sizes of the flows whose generator is a multiple of ``I``: they follow from where the flows stand.
+
+    Raises:
+        ClaimError: If several sizes fit.
+
+    Example:
+        >>> claim = Equation(Letter("M") @ Letter("X"), Letter("X") @ Letter("M"))
+        >>> sizes_from_use({"M": Identity()}, [claim], {"X": ("d", "d"), "Y": ("n", "n")})
+        {'M': 'd'}
+    """
+    unsized = [name for name, tree in generators.items() if not any(isinstance(part, Letter) for part in walk(tree))]
+    parts = [part for equation in equations for side in (equation.left, equation.right) for part in walk(side)]
+    used = {
+        part.name if isinstance(part, Letter) else part.flow for part in parts if isinstance(part, Letter | Integral)
+    }
+    dimensions = list(dict.fromkeys(size for shape in shapes.values() for size in shape))
+    known = dict(shapes)
+    for name in generators.keys() - unsized:
+        size = shape_of(infer(generators[name], shapes), shapes)[0]
+        known[name] = size, size
+    wanted = [name for name in unsized if name in used]
+    fitting = []
+    for sizes in itertools.islice(itertools.product(dimensions, repeat=len(wanted)), _TRIALS):
+        trial = known | {name: (size, size) for name, size in zip(wanted, sizes, strict=True)}
+        with contextlib.suppress(ClaimError):
+            for equation in equations:
+                infer_equation(equation, trial, "claim")
+            fitting.append(sizes)
+    if len(fitting) > 1:
+        choices = " or ".join(str(size) for size in dict.fromkeys(sizes[0] for sizes in fitting))
+        message = f"the size of flow[{wanted[0]!r}] must follow from where it stands, but it may be {choices}. Add 0 * A @ A.T."
+        raise ClaimError(message)
+    found = fitting[0] if fitting else dimensions[:1] * len(wanted)
+    return dict.fromkeys(unsized, dimensions[0]) | dict(zip(wanted, found, strict=True)) if dimensions else {}
 
 
 def shape_of(expression: Expression, shapes: Mapping[str, Shape]) -> Shape:

@@ -10,6 +10,7 @@ from theory.errors import ClaimError
 from theory.operators.calculus import Dynamics
 from theory.operators.expressions import (
     Derivative,
+    Dimension,
     Equation,
     Expression,
     Integral,
@@ -25,7 +26,7 @@ from theory.operators.functionals import ScalarEquation, check_expectations
 from theory.operators.limits import ITEMS, check_size
 from theory.operators.parser import Names, check_name, parse_equation, parse_expression, parse_matrix
 from theory.operators.scalars import TIME, symbols
-from theory.operators.shapes import infer, infer_equation, shape_of, show
+from theory.operators.shapes import infer, infer_equation, shape_of, show, sizes_from_use
 from theory.operators.sizes import check_value
 
 FIELDS = ("claim", "shapes", "assume", "scalars", "flow", "where")
@@ -98,7 +99,13 @@ def read_statement(source: Source) -> Statement:
     names = Names(frozenset(shapes), frozenset(flow), frozenset(scalars) | {TIME}, dimensions=dimensions)
     names = _read_definitions(where, names)
 
-    generators = {name: _read_generator(name, text, names, shapes) for name, text in flow.items()}
+    trees = {name: _read_generator(name, text, names) for name, text in flow.items()}
+    equations = [
+        parse_equation(source.claim, names),
+        *(parse_equation(text, names, "assume") for text in source.assume),
+    ]
+    sizes = sizes_from_use(trees, equations, shapes)
+    generators = {name: _sized_generator(name, tree, shapes, sizes.get(name)) for name, tree in trees.items()}
     shapes |= {name: shape_of(generator, shapes) for name, generator in generators.items()}
     assumed = [_read_hypothesis(text, names, shapes) for text in source.assume]
     still = Dynamics(shapes, generators, {}, positive)
@@ -245,7 +252,7 @@ def _read_definitions(where: Mapping[str, str], names: Names) -> Names:
     return names
 
 
-def _read_generator(name: str, text: str, names: Names, shapes: Mapping[str, Shape]) -> Expression:
+def _read_generator(name: str, text: str, names: Names) -> Expression:
     check_name(name, "flow")
     argument = f"flow[{name!r}]"
     tree = parse_matrix(text, names, argument)
@@ -255,10 +262,14 @@ def _read_generator(name: str, text: str, names: Names, shapes: Mapping[str, Sha
         if flow or timed or isinstance(part, Integral | Derivative | Start | Limit):
             message = f"{argument} must be constant in time, but `{text}` contains `{part}`. Take it out."
             raise ClaimError(message)
-    generator = infer(tree, shapes)
+    return tree
+
+
+def _sized_generator(name: str, tree: Expression, shapes: Mapping[str, Shape], size: Dimension | None) -> Expression:
+    generator = infer(tree, shapes, None if size is None else (size, size))
     shape = shape_of(generator, shapes)
     if shape[0] != shape[1]:
-        message = f"{argument} must be square, but `{text}` is {show(shape)}. Multiply it by its transpose."
+        message = f"flow[{name!r}] must be square, but `{tree}` is {show(shape)}. Multiply it by its transpose."
         raise ClaimError(message)
     return generator
 

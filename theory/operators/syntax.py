@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import ast
+import unicodedata
 import warnings
 from fractions import Fraction
 
 from theory.errors import ClaimError
-from theory.operators.limits import DEPTH, DIGITS, LENGTH, NODES, TooLargeError, check_size
+from theory.operators.limits import (
+    DEPTH,
+    DIGITS,
+    LARGEST_POWER,
+    LENGTH,
+    NODES,
+    SMALLEST_POWER,
+    TooLargeError,
+    check_size,
+)
 
 _BITS = DIGITS * 10 // 3
 _QUOTED = 200
@@ -31,6 +41,7 @@ def syntax(text: str, argument: str) -> ast.expr:
         raise ClaimError(message)
     check_size(argument, len(text), LENGTH, "characters")
     line = _one_line(text)
+    check_letters(line, argument)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on its own programs, such as on `1if`
@@ -44,6 +55,25 @@ def syntax(text: str, argument: str) -> ast.expr:
         raise TooLargeError(argument, DEPTH, "operations inside one another") from None
     _check_tree(tree, argument)
     return tree
+
+
+def check_letters(text: str, argument: str) -> None:
+    """Refuse letters that Python reads as other letters.
+
+    Raises:
+        ClaimError: If there are any.
+
+    Example:
+        >>> check_letters("\N{MICRO SIGN} * A == A", "claim")
+        Traceback (most recent call last):
+        ...
+        theory.errors.ClaimError: claim must be written in plain letters, but it holds `µ`, which reads as `μ`. Replace it.
+    """
+    for letter in text:
+        plain = unicodedata.normalize("NFKC", letter)
+        if plain != letter:
+            message = f"{argument} must be written in plain letters, but it holds `{letter}`, which reads as `{plain}`. Replace it."
+            raise ClaimError(message)
 
 
 def number(node: ast.expr, text: str) -> Fraction | None:
@@ -65,7 +95,9 @@ def number(node: ast.expr, text: str) -> Fraction | None:
         return None
     written = ast.get_source_segment(_one_line(text), node) or ""
     exponent = written.lower().partition("e")[2] or "0"
-    check_size("a number", max(len(written), abs(int(exponent))), DIGITS, "digits")
+    check_size("a number", len(written), DIGITS, "digits")
+    check_size("a number", int(exponent), LARGEST_POWER, "as its power of ten")
+    check_size("a number", -int(exponent), SMALLEST_POWER, "places after the point")
     return Fraction(written.replace("_", ""))
 
 

@@ -20,12 +20,12 @@ Coefficient: TypeAlias = Any
 """An element of ℚ(scalars): a `Fraction` if there are no scalars, else a fraction of sympy polynomials."""
 
 
-NOT_ZERO = " != 0"
+NOT_ZERO, AT_LEAST_ZERO = " != 0", " >= 0"
 """How a side condition ends."""
 
 
 def product(a: Coefficient, b: Coefficient) -> Coefficient:
-    """The product of two coefficients; most are ±1, and sympy is slow to find out that there is nothing to cancel."""
+    """The product of two elements of one field; most are ±1, and sympy is slow to find out that there is nothing to cancel."""
     if a == 1 or b == 1:
         return b if a == 1 else a
     if a == -1 or b == -1:
@@ -94,7 +94,9 @@ class Polynomial:
 
     def scaled(self, factor: Coefficient) -> Polynomial:
         """The polynomial times a coefficient."""
-        terms = {word: product(value, factor) for word, value in self.terms.items()} if factor != 0 else {}
+        if factor == -1:
+            return Polynomial(self.shape, {word: -value for word, value in self.terms.items()})
+        terms = {word: value * factor for word, value in self.terms.items()} if factor != 0 else {}
         return Polynomial(self.shape, terms)
 
     @property
@@ -132,7 +134,8 @@ class Coefficients:
     A denominator is recorded when it is met, before it can cancel.
 
     Attributes:
-        nonzero: The factors of all denominators met so far, in order.
+        conditions: What must hold for the coefficients met so far to have a meaning, in order: no denominator is zero, no
+            variance negative.
     """
 
     def __init__(self, scalars: Iterable[str], positive: frozenset[str] = frozenset()) -> None:
@@ -145,7 +148,7 @@ class Coefficients:
             self._field, *generators = field([sympy.Symbol(name) for name in names], QQ)
             self._symbols = dict(zip(names, generators, strict=True))
         self.one: Coefficient = self.constant(Fraction(1))
-        self.nonzero: dict[str, None] = {}
+        self.conditions: dict[str, None] = {}
 
     def constant(self, value: Fraction) -> Coefficient:
         """A rational number as an element of the field."""
@@ -163,6 +166,42 @@ class Coefficients:
             return bool(value > 0)
         return self._has_positive_terms(value.numer) and self._has_positive_terms(value.denom)
 
+    def is_at_least_zero(self, value: Coefficient) -> bool:
+        """Whether a coefficient is visibly ≥ 0: as before, and even powers count as well."""
+        if self._field is None:
+            return bool(value >= 0)
+        return self._has_terms_at_least_zero(value.numer) and self._has_terms_at_least_zero(value.denom)
+
+    def is_not_zero(self, value: Coefficient) -> bool:
+        """Whether a coefficient or its negative is visibly ≥ 0 with a positive term."""
+        if self._field is None:
+            return bool(value != 0)
+        one_signed = self._has_terms_at_least_zero(value.numer) or self._has_terms_at_least_zero(-value.numer)
+        return one_signed and any(
+            all(not power or name in self._positive for name, power in zip(self._symbols, powers, strict=True))
+            for powers in value.numer.monoms()
+        )
+
+    def require_at_least_zero(self, value: Coefficient, what: str) -> None:
+        """Record that a coefficient must be ≥ 0, unless that is visible.
+
+        Raises:
+            ClaimError: If it is visibly negative.
+        """
+        if self.is_at_least_zero(value):
+            return
+        if self.is_not_zero(value) and self.is_at_least_zero(-value):
+            message = f"{what} must be at least 0, but it is {value}. Change its sign."
+            raise ClaimError(message)
+        self.conditions[f"{value}{AT_LEAST_ZERO}"] = None
+
+    def _has_terms_at_least_zero(self, polynomial: Any) -> bool:
+        return all(
+            value > 0
+            and all(power % 2 == 0 or name in self._positive for name, power in zip(self._symbols, powers, strict=True))
+            for powers, value in polynomial.terms()
+        )
+
     def _has_positive_terms(self, polynomial: Any) -> bool:
         mentioned = {str(symbol) for symbol in polynomial.as_expr().free_symbols}
         return mentioned <= self._positive and all(value > 0 for value in polynomial.coeffs())
@@ -176,7 +215,7 @@ class Coefficients:
         Example:
             >>> numbers = Coefficients(["c"])
             >>> c = Symbol("c")
-            >>> numbers.read(c / c), list(numbers.nonzero)
+            >>> numbers.read(c / c), list(numbers.conditions)
             (1, ['c != 0'])
         """
         match scalar:
@@ -186,9 +225,9 @@ class Coefficients:
                 return self._symbols[name]
             case Power(base, exponent):
                 # The exponent is applied by products: sympy refuses 0**0, which is 1 here.
-                value = self.one
+                value, factor = self.one, self.read(base)
                 for _ in range(exponent):
-                    value = value * self.read(base)
+                    value = value * factor
                 return value
             case Operation(left, sign, right):
                 a, b = self.read(left), self.read(right)
@@ -206,4 +245,4 @@ class Coefficients:
             return
         for polynomial, _ in denominator.numer.factor_list()[1]:
             if not self._has_positive_terms(polynomial):
-                self.nonzero[f"{polynomial.as_expr()}{NOT_ZERO}"] = None
+                self.conditions[f"{polynomial.as_expr()}{NOT_ZERO}"] = None

@@ -63,7 +63,9 @@ class HeavyBallFlow(InertialFlow):
             SettingError: Without friction, if there is such a mode.
         """
         if not self.has_limit and bool((s > 0).any()):
-            message = f"times must be finite for {self}, which oscillates for ever, but one is inf. Use friction above 0."
+            message = (
+                f"times must be finite for {self}, which oscillates for ever, but one is inf. Use friction above 0."
+            )
             raise SettingError(message)
         return super().limit_residual(xp, s)
 

@@ -28,7 +28,13 @@ THEOREM = Theorem(
         scalars=("c", "mu", "eta"),
     ),
     cases=(
-        Case("fully connected, 10 examples, 200 steps", Setting(Linear(), GradientDescent(1.9)), "", examples=10, reach=200.0),
+        Case(
+            "fully connected, 10 examples, 200 steps",
+            Setting(Linear(), GradientDescent(1.9)),
+            "",
+            examples=10,
+            reach=200.0,
+        ),
         Case(
             "5×5 convolution, bias, decay, MSE, 200 steps",
             Setting(Conv(5, bias=True), GradientDescent(1.0), loss="mse", weight_decay=0.01),

@@ -15,7 +15,11 @@ THEOREM = Theorem(
         "g = 1, 1 - ηs at the first two steps: g = ((1 - ηs - r₋)r₊^k + (r₊ - 1 + ηs)r₋^k)/(r₊ - r₋) with the two roots of "
         "r² - (1 + β - ηs)r + β."
     ),
-    hypotheses=("the layer is linear in its parameters", "full batch, constant learning rate and momentum", "no dampening"),
+    hypotheses=(
+        "the layer is linear in its parameters",
+        "full batch, constant learning rate and momentum",
+        "no dampening",
+    ),
     claims=(
         RuleClaim("the closed form solves the recurrence, with decay", HeavyBall(0.1, 0.9), weight_decay=0.1),
         RuleClaim("and without", HeavyBall(0.1, 0.9), weight_decay=0.0),

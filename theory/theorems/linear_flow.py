@@ -39,6 +39,14 @@ THEOREM = Theorem(
             flow={"F": "-c * X @ X.T - mu * I"},
             lemmas=("L-EXP", "L-ZERO"),
         ),
+        Claim(
+            "or by energy: the square of D never grows, because what is taken away is a sum of squares",
+            "d(D @ D.T) == -2 * (c * (D @ X) @ (D @ X).T + mu * D @ D.T)",
+            shapes={"X": ("d", "n"), "D": ("q", "d")},
+            assume=("d(D) == -D @ (c * X @ X.T + mu * I)",),
+            scalars=SCALARS,
+            lemmas=("L-SQUARE",),
+        ),
     ),
     false_twin=Claim(
         "the same with the sign of the data term flipped",

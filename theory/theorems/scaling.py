@@ -9,7 +9,13 @@ THEOREM = Theorem(
     name="scaling",
     title="Scaling of the data",
     statement="Training to repeat ax̂ for time t is training to repeat x̂ for time a²t.",
-    hypotheses=("targets are the inputs, or scale with them", "no bias", "no weight decay", "gradient flow", "features of degree 1"),
+    hypotheses=(
+        "targets are the inputs, or scale with them",
+        "no bias",
+        "no weight decay",
+        "gradient flow",
+        "features of degree 1",
+    ),
     claims=(
         Claim(
             "the flow on aΦ is a² times the flow on Φ; by uniqueness (T1) the solutions agree",

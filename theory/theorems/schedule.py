@@ -8,9 +8,7 @@ THEOREM = Theorem(
     id="T10",
     name="schedule",
     title="Learning-rate schedules",
-    statement=(
-        "The flow Ẇ = -η(t)∇L from W0 is W = W0 E + YΦ⁺(I - E) with E = exp(-τΦΦᵀ), τ = ∫η."
-    ),
+    statement=("The flow Ẇ = -η(t)∇L from W0 is W = W0 E + YΦ⁺(I - E) with E = exp(-τΦΦᵀ), τ = ∫η."),
     hypotheses=("no weight decay (c only rescales time: c = 1)", "gradient flow"),
     claims=(
         Claim(

@@ -49,6 +49,9 @@ class Provable(Protocol):
     def prove(self) -> Proof:
         """The verdict."""
 
+    def certificates(self) -> tuple[str, ...]:
+        """The certificates of its proof, for the kernel to check again."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -90,6 +93,11 @@ class Claim:
             flow=dict(self.flow or {}),
             where=dict(self.where or {}),
         )
+
+    def certificates(self) -> tuple[str, ...]:
+        """The one certificate, if the claim is proved."""
+        certificate = self.prove().certificate
+        return () if certificate is None else (certificate,)
 
 
 @dataclass(frozen=True)
