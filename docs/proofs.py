@@ -1,7 +1,7 @@
 """Keeps the bound fields of proofs.md equal to the code: ``python docs/proofs.py``; with ``--check`` it only compares.
 
 For each theorem the fields that the machine knows (statement, assumptions, claims with the hypotheses that their proofs used,
-scope, false twin) are written anew; what it uses, where it is evaluated and tested, and the prose stay as they are.
+scope, false twin, the lemmas it uses) are written anew; the theorems it uses, where it is evaluated and tested, and the prose stay as they are.
 """
 
 import re
@@ -48,6 +48,8 @@ def renewed(text: str) -> str:
         end = text.index("\n\n**Proof.**", start)
         kept = {name: re.search(rf"^- \*\*{name}\.\*\* (.*)$", text[start:end], re.MULTILINE) for name in KEPT}
         values = {name: match.group(1) for name, match in kept.items() if match}
+        cited = [name for name in values.get("Uses", "").split(", ") if name.startswith("T")]
+        values["Uses"] = ", ".join([*cited, *theorem.lemmas])
         text = text[:start] + fields(theorem, values) + text[end:]
     start = text.index("## Lemmas\n\n") + len("## Lemmas\n\n")
     return text[:start] + "\n".join(f"- **{name}.** {says}" for name, says in LEMMAS.items()) + "\n"

@@ -160,6 +160,9 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
 def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
     """The slowest and the fastest eigenvalue of a flow's rule on a mode of this rate, in modulus, at a time.
 
+    Raises:
+        SettingError: If the rule is not finite then.
+
     Example:
         >>> from theory.optimizers import GradientFlow, HeavyBallFlow
         >>> speeds(GradientFlow(), 4.0, 1.0)
@@ -168,7 +171,11 @@ def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
         [2.0, 2.0]
     """
     rows, _ = transition(optimizer, rate, time)
-    values = np.abs(np.linalg.eigvals(np.array(rows, dtype=float)))
+    matrix = np.array(rows, dtype=float)
+    if not np.isfinite(matrix).all():
+        message = f"optimizer must have a rule that stays finite, but that of {optimizer} is not at time {time:g}. Bound its rate."
+        raise SettingError(message)
+    values = np.abs(np.linalg.eigvals(matrix))
     return float(values.min()), float(values.max())
 
 

@@ -261,6 +261,21 @@ def test_gradient_is_what_autograd_finds(layer: Layer, loss: str) -> None:
     assert np.linalg.norm(problem.gradient(problem.start) - expected) <= 2 * (d + m + 10) * 2.0**-53 * scale
 
 
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_default_start_fills_the_range_of_torchs_own(layer: Layer) -> None:
+    torch = pytest.importorskip("torch", reason="fan in is torch's")
+    shape = (4,) if isinstance(layer, Linear) else (2, 4, 6)
+    module = getattr(torch.nn, "Linear" if isinstance(layer, Linear) else "Conv2d")
+    weight = module(**layer.torch_module(shape, 400).arguments).weight
+    bound = torch.nn.init._calculate_correct_fan(weight, "fan_in") ** -0.5
+    examples = np.ones((1, *shape))
+    outputs = np.zeros((1, *layer.output_shape(shape, 400)))
+    start = assemble(setting(layer, Given()), examples, outputs).start
+    # The largest of at least 800 uniform numbers is below 97 % of their bound with probability 0.97^800 < 1e-10.
+    assert 0.97 * bound <= np.abs(start).max() <= bound
+    assert 0.97 * bound <= np.abs(weight.detach().numpy()).max() <= bound * (1 + 2**-20)  # torch's own, in float32
+
+
 def test_examples_of_another_shape_are_refused_by_name() -> None:
     problem = assemble(setting(Conv(3)), IMAGES)
     assert np.array_equal(problem.check_examples(IMAGES[:1]), IMAGES[:1])

@@ -288,12 +288,13 @@ def test_a_verdict_does_not_depend_on_the_clock_unless_it_runs_out() -> None:
 
 
 def test_every_claim_of_the_library_is_proved_in_moments() -> None:
-    slow = {}
     for theorem in library():
         for claim in theorem.claims:
-            claim.prove()  # what the first call loads is not the prover's
-            proof = claim.prove()
-            if getattr(proof, "certificate", None) is not None and proof.seconds > 0.2:
-                slow[theorem.id, str(claim)] = proof.seconds
-    # The figure itself is benchmarks' business; one claim in a hundred may be unlucky on a busy machine.
-    assert len(slow) <= 1
+            if not hasattr(claim, "equation"):  # decided by other means
+                continue
+            times = []
+            while len(times) < 4 and min(times, default=1.0) > 0.2:  # a busy machine may need a second look
+                begin = time.process_time()
+                claim.prove()
+                times.append(time.process_time() - begin)
+            assert min(times) <= 0.2, (theorem.id, claim)

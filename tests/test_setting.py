@@ -16,7 +16,7 @@ import theory
 from empirical.strategies import problems
 from empirical.strategies import settings as random_settings
 from numerics.arrays import check_times, real_array
-from numerics.integrate import integrate, trajectory
+from numerics.integrate import integrate, speeds, trajectory
 from numerics.predictor import Predictor, load
 from numerics.problem import assemble
 from theory.component import Component
@@ -127,6 +127,14 @@ class Exploding(Flow, abstract=True):
         return (state[0] ** 2,)
 
 
+@dataclass(frozen=True)
+class Hastening(Flow, abstract=True):
+    """u̇ = -t·su: ever faster."""
+
+    def velocity(self, state, gradient, t):
+        return (-t * gradient(state[0]),)
+
+
 def flow(**changes):
     return Setting(**({"layer": Linear(), "optimizer": GradientFlow()} | changes))
 
@@ -148,6 +156,7 @@ ERRORS = [
     (lambda _: HeavyBallFlow(0.0).companion(0.1), "learning_rate must be in (0, 1/friction²]", "give friction above 0"),
     (lambda _: HeavyBallFlow(0.0).limit_residual(np, np.ones(1)), "times must be finite for HeavyBallFlow", "friction"),
     (lambda _: NesterovFlow().companion(0.1), "optimizer must have a companion descent", "Train Nesterov"),
+    (lambda _: speeds(Hastening(), 1.0, np.inf), "optimizer must have a rule that stays finite", "Bound its rate"),
     (lambda _: Layer.from_table(3), "[layer] must be a table", "key = value"),
     (lambda _: Layer.from_table({"kind": "linea"}), "[layer] kind must be one of", "Did you mean 'linear'?"),
     (lambda _: Layer.from_table({"kind": "zzz"}), "[layer] kind must be one of", "Use one of: linear, conv"),

@@ -11,7 +11,16 @@ Array = Any
 
 
 def second_order(
-    xp: Any, steps: Array, *, rate: Array, trace: Array, determinant: Array, discriminant: Array, drop: Array
+    xp: Any,
+    steps: Array,
+    *,
+    rate: Array,
+    trace: Array,
+    determinant: Array,
+    discriminant: Array,
+    drop: Array,
+    shrink: Array | None = None,
+    lean: Array | None = None,
 ) -> tuple[Array, Array]:
     r"""The residual :math:`u_k` and the progress :math:`1 - u_k` of a two-step recurrence.
 
@@ -24,6 +33,8 @@ def second_order(
         discriminant: :math:`\Delta`; where it is below 0, D is above. Computed by the caller from
             its factors so that it does not cancel.
         drop: :math:`1 - u_1`.
+        shrink: :math:`1 - D`, from its own factors if the caller has them; near 0 it would lose digits here.
+        lean: :math:`2u_1 - T`, likewise.
 
     Returns:
         :math:`(u_k, 1 - u_k)`, each with small error relative to :math:`\max(|u_k|, |r_1|^k)` and to
@@ -71,8 +82,14 @@ def second_order(
     # Complex roots: modulus·exp(±iθ); θ from |T| and √-Δ, both exact near the double roots at θ = 0 and π.
     imaginary = xp.sqrt(xp.where(real, xp.ones_like(discriminant), -discriminant))
     angle = xp.arctan2(imaginary, size)
-    slope = (1 - drop) / modulus - trace / (2 * modulus)
-    wave = xp.cos(steps * angle) + sign * slope * xp.sin(steps * angle) * 2 * modulus / imaginary
-    complex_residual = parity * xp.exp(steps * xp.log(modulus)) * wave
-    residual = xp.where(real, real_residual, complex_residual)
-    return residual, xp.where(real, real_progress, 1 - complex_residual)
+    lean = 2 * (1 - drop) - trace if lean is None else lean
+    shrink = 1 - determinant if shrink is None else shrink
+    near = determinant > 0.5
+    log_modulus = xp.where(near, xp.log1p(-xp.where(near, shrink, xp.zeros_like(trace))), 2 * xp.log(modulus)) / 2
+    swing = sign * lean / imaginary * xp.sin(steps * angle)
+    decay = xp.exp(steps * log_modulus)
+    complex_residual = parity * decay * (xp.cos(steps * angle) + swing)
+    # 1 - ρ^k(cos kθ + swing) from small terms only.
+    complex_progress = -xp.expm1(steps * log_modulus) + decay * (2 * xp.sin(steps * angle / 2) ** 2 - swing)
+    complex_progress = xp.where(trace < 0, 1 - complex_residual, complex_progress)
+    return xp.where(real, real_residual, complex_residual), xp.where(real, real_progress, complex_progress)

@@ -97,7 +97,7 @@ def read_certificate(text: str, clock: Clock | None = None) -> Certificate:
         ClaimError: If the text is not a certificate, names an axiom the statement does not have, or has wrong shapes.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_without_duplicates)
     except (TypeError, ValueError, RecursionError) as error:
         message = f"certificate must be JSON, but it does not parse: {error}. Write it with prove()."
         raise ClaimError(message) from None
@@ -109,6 +109,15 @@ def read_certificate(text: str, clock: Clock | None = None) -> Certificate:
     statement = read_statement(_read_source(data))
     algebra = Algebra(statement)
     return Certificate(algebra, tuple(_read_step(algebra, item) for item in ticking(data["cofactors"], clock)))
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table whose keys differ: of two equal ones a reader and a program may see different ones."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        message = "a key stands in it twice"
+        raise ValueError(message)
+    return table
 
 
 def _read_source(data: dict[str, Any]) -> Source:

@@ -22,7 +22,8 @@ LEMMAS: dict[str, str] = {
     ),
     "L-CALCULUS": (
         "For symmetric S and every function f on its eigenvalues, f(S) = Σ f(λ) P_λ is well defined, and f → f(S) keeps "
-        "sums, products and derivatives in time: an equation between functions of the eigenvalues holds for the matrices."
+        "sums, products and derivatives in time: an equation between functions of the eigenvalues holds for the matrices. Both "
+        "sides being continuous in the eigenvalues and parameters, it holds by continuity where a formula is 0/0."
     ),
     "L-INDUCTION": "What holds at step 0 and passes from each step to the next holds at every step.",
     "L-WICK": (

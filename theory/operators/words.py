@@ -210,7 +210,7 @@ class Coefficients:
         """A scalar as an element of the field.
 
         Raises:
-            ClaimError: If it divides by zero.
+            ClaimError: If it divides by zero, or holds another scalar than those of the field.
 
         Example:
             >>> numbers = Coefficients(["c"])
@@ -221,8 +221,13 @@ class Coefficients:
         match scalar:
             case Number(value):
                 return self.constant(value)
-            case Symbol(name):
+            case Symbol(name) if name in self._symbols:
                 return self._symbols[name]
+            case Symbol(name):
+                message = (
+                    f"a certificate must use the scalars of its statement only, but it uses `{name}`. Prove it again."
+                )
+                raise ClaimError(message)
             case Power(base, exponent):
                 # The exponent is applied by products: sympy refuses 0**0, which is 1 here.
                 value, factor = self.one, self.read(base)

@@ -66,6 +66,8 @@ class HeavyBall(Momentum):
             determinant=self.momentum * xp.ones_like(x),
             discriminant=(low - x) * (high - x),
             drop=x,
+            shrink=(1 - self.momentum) * xp.ones_like(x),
+            lean=(1 - self.momentum) - x,
         )
 
     def max_learning_rate(self, s_max: float) -> float:
@@ -118,6 +120,8 @@ class Nesterov(Momentum):
             determinant=beta * (1 - x),
             discriminant=(1 - x) * (1 + beta) ** 2 * (((1 - beta) / (1 + beta)) ** 2 - x),
             drop=(1 + beta) * x,
+            shrink=(1 - beta) + beta * x,
+            lean=(1 - beta) - (1 + beta) * x,
         )
 
     def max_learning_rate(self, s_max: float) -> float:

@@ -16,6 +16,14 @@ THEOREM = Theorem(
     hypotheses=("no weight decay",),
     claims=(
         Claim(
+            "L minimises if it solves the normal equations: any other residual is larger by the square of (M - L)Φ, so that M "
+            "minimises too only if that is 0, and then it solves them as well",
+            "(M @ X - Y) @ (M @ X - Y).T == (L @ X - Y) @ (L @ X - Y).T + ((M - L) @ X) @ ((M - L) @ X).T",
+            shapes={name: SHAPE[name] for name in ("X", "Y", "L", "M")},
+            assume=MINIMISERS[1:],
+            lemmas=("L-SQUARE",),
+        ),
+        Claim(
             "if: two minimisers agree there",
             "M @ V == L @ V",
             shapes=SHAPE,

@@ -11,9 +11,14 @@ THEOREM = Theorem(
     statement=(
         "For a fully connected layer trained to repeat its examples, in the limit, σ_min(W0 - I)·d_span ≤ ‖f(x) - x‖ ≤ "
         "σ_max(W0 - I)·d_span ≤ σ_max(W0 - I)·d_hull, with d_span the distance of x to the span of the examples and d_hull to their "
-        "convex hull. At time t, with the norm of v of T4 for d_span."
+        "convex hull. At time t, with v of T4, σ_min(W0 - I)‖v‖ ≤ ‖f(x) - x‖ ≤ σ_max(W0 - I)‖v‖; the hull bounds the limit only."
     ),
-    hypotheses=("targets are the inputs", "fully connected, no bias", "no weight decay"),
+    hypotheses=(
+        "targets are the inputs",
+        "fully connected, no bias",
+        "no weight decay",
+        "gradient flow (the limit: any that converges)",
+    ),
     claims=(
         Claim(
             "the error is (W0 - I) times the part of x outside the span",
@@ -24,6 +29,15 @@ THEOREM = Theorem(
             lemmas=("L-SINGULAR",),
         ),
         Claim(
+            "the error at time t is (W0 - I) times v",
+            "(W - I) @ V == (W0 - I) @ (V - X @ (I - g) @ pinv(X) @ V)",
+            shapes={"X": ("d", "n"), "W0": ("d", "d"), "V": ("d", "m")},
+            scalars=("c",),
+            flow={"g": "c * X.T @ X"},
+            where={"W": "W0 + c * (X - W0 @ X) @ integral(g) @ X.T"},
+            lemmas=("L-SINGULAR",),
+        ),
+        Claim(
             "the distance to any combination XA of the examples, so to any point of the hull, is at least that to the projection",
             f"(V - X @ A).T @ (V - X @ A) == {OUTSIDE}.T @ {OUTSIDE} + (X @ pinv(X) @ V - X @ A).T @ (X @ pinv(X) @ V - X @ A)",
             shapes={"X": ("d", "n"), "V": ("d", "m"), "A": ("n", "m")},
@@ -31,8 +45,8 @@ THEOREM = Theorem(
         ),
     ),
     false_twin=Claim(
-        "the error is the distance itself, from every start",
-        f"(limit(W) - I) @ V == -{OUTSIDE}",
+        "the limit's error at every time",
+        f"(W - I) @ V == (W0 - I) @ {OUTSIDE}",
         shapes={"X": ("d", "n"), "W0": ("d", "d"), "V": ("d", "m")},
         flow={"E": "X @ X.T"},
         where={"W": "W0 @ E + X @ pinv(X) @ (I - E)"},

@@ -30,9 +30,9 @@ FALSE_STATEMENTS = (
     ),
     Claim(
         "the null space stays put under a preconditioner",
-        "(Y - W @ X) @ X.T @ P @ (I - X @ pinv(X)) == 0",
-        shapes={"X": ("d", "n"), "Y": ("q", "n"), "W": ("q", "d"), "P": ("d", "d")},
-        assume=("P.T == P",),
+        "(Y - W @ X) @ X.T @ R @ R.T @ (I - X @ pinv(X)) == 0",
+        shapes={"X": ("d", "n"), "Y": ("q", "n"), "W": ("q", "d"), "R": ("d", "d"), "S": ("d", "d")},
+        assume=("R @ S == I", "S @ R == I"),
     ),
     Claim(
         "with decay the limit remembers the start",

@@ -15,7 +15,7 @@ LIMIT = "Y @ pinv(X) + W0 @ (I - X @ pinv(X))"
 OUTSIDE = "(I - X @ pinv(X)) @ V"
 VALUE = f"Wstar @ V + (W0 - Wstar) @ {OUTSIDE}"
 FINITE = "Wstar @ V + (W0 - Wstar) @ E @ V"
-FLOW = {"E": "X @ X.T"}
+FLOW = {"E": "c * X @ X.T"}
 LETTERS = {name: SHAPES[name] for name in ("X", "Y", "W0", "V", "Wstar")}
 REALIZABLE = ("Wstar @ X == Y",)
 FREE = {**{name: SHAPES[name] for name in ("X", "Y", "V", "Wstar")}, "Z": ("q", "d")}
@@ -26,20 +26,22 @@ THEOREM = Theorem(
     title="Identity Crisis 2: convolution",
     statement=(
         "Let W* represent the target (the centre taps). Per block, the error of the trained layer on x is "
-        "(W0 - W*)exp(-tΦΦᵀ)φ(x) at time t and (W0 - W*)(I - ΦΦ⁺)φ(x) in the limit. From almost every start the limit is "
+        "(W0 - W*)exp(-ctΦΦᵀ)φ(x) at time t, c the loss scale, and (W0 - W*)(I - ΦΦ⁺)φ(x) in the limit. From almost every start the limit is "
         "exact on x if and only if the range of Φ contains every column of φ(x)."
     ),
     hypotheses=(
         "the target is representable: W*Φ = Y",
         "no weight decay",
+        "gradient flow (the limit: any that converges)",
         "“only if”: the start is not fixed in advance",
     ),
     claims=(
         Claim(
             "the error at time t",
-            "(W0 @ E + Y @ X.T @ integral(E) - Wstar) @ V == (W0 - Wstar) @ E @ V",
+            "(W0 @ E + c * Y @ X.T @ integral(E) - Wstar) @ V == (W0 - Wstar) @ E @ V",
             shapes=LETTERS,
             assume=REALIZABLE,
+            scalars=("c",),
             flow=FLOW,
         ),
         Claim(

@@ -35,11 +35,19 @@ THEOREM = Theorem(
         ),
         Claim("the limit satisfies the normal equations", "(L @ X - Y) @ X.T == 0", shapes=START, where={"L": LIMIT}),
         Claim(
-            "from the limit to W0 and to any other minimiser M is a right angle, so M is no nearer",
-            "(L - W0) @ (M - L).T == 0",
+            "so it minimises: the square of any other residual is larger by a square",
+            "(M @ X - Y) @ (M @ X - Y).T == (L @ X - Y) @ (L @ X - Y).T + ((M - L) @ X) @ ((M - L) @ X).T",
+            shapes={**START, "M": ("q", "d")},
+            where={"L": LIMIT},
+            lemmas=("L-SQUARE",),
+        ),
+        Claim(
+            "it is the nearest: for any other minimiser M the square of the distance to W0 is larger by a square",
+            "(M - W0) @ (M - W0).T == (M - L) @ (M - L).T + (L - W0) @ (L - W0).T",
             shapes={**START, "M": ("q", "d")},
             assume=("(M @ X - Y) @ X.T == 0",),
             where={"L": LIMIT},
+            lemmas=("L-SQUARE",),
         ),
     ),
     false_twin=Claim(

@@ -44,7 +44,7 @@ THEOREM = Theorem(
             "d(D @ D.T) == -2 * (c * (D @ X) @ (D @ X).T + mu * D @ D.T)",
             shapes={"X": ("d", "n"), "D": ("q", "d")},
             assume=("d(D) == -D @ (c * X @ X.T + mu * I)",),
-            scalars=SCALARS,
+            scalars=("c > 0", "mu > 0"),
             lemmas=("L-SQUARE",),
         ),
     ),

@@ -31,9 +31,9 @@ THEOREM = Theorem(
     ),
     false_twin=Claim(
         "the null space of the plain flow",
-        "(W - eta * (W @ X - Y) @ X.T @ P) @ (I - X @ pinv(X)) == W @ (I - X @ pinv(X))",
-        shapes={**WEIGHTS, "P": ("d", "d")},
-        assume=("P.T == P",),
+        "(W - eta * (W @ X - Y) @ X.T @ R @ R.T) @ (I - X @ pinv(X)) == W @ (I - X @ pinv(X))",
+        shapes={**WEIGHTS, "R": ("d", "d"), "S": ("d", "d")},
+        assume=("R @ S == I", "S @ R == I"),
         scalars=("eta",),
     ),
     cases=(),

@@ -18,7 +18,14 @@ THEOREM = Theorem(
             assume=("d(E) == -h * X @ X.T @ E", "E @ X @ X.T == X @ X.T @ E"),
             scalars=("h",),
             where={"W": "W0 @ E + Y @ pinv(X) @ (I - E)"},
-            lemmas=("L-EXP",),
+            lemmas=("L-EXP", "L-UNIQUE"),
+        ),
+        Claim(
+            "at τ = 0 it is the start",
+            "start(W) == W0",
+            shapes={name: SHAPES[name] for name in ("X", "Y", "W0")},
+            flow={"E": "X @ X.T"},
+            where={"W": "W0 @ E + Y @ pinv(X) @ (I - E)"},
         ),
     ),
     false_twin=Claim(

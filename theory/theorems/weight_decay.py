@@ -17,7 +17,8 @@ THEOREM = Theorem(
     title="Weight decay and its two limits",
     statement=(
         "With weight decay μ > 0 the flow forgets its start: W(t) → cYΦᵀ(cΦΦᵀ + μI)⁻¹, the only stationary point, which is also "
-        "cY(cΦᵀΦ + μI)⁻¹Φᵀ. As μ → 0 that tends to YΦ⁺, and it differs from it by exactly μYΦ⁺(cΦΦᵀ + μI)⁻¹."
+        "cY(cΦᵀΦ + μI)⁻¹Φᵀ. As μ → 0 that tends to YΦ⁺: it differs from it by (μ/c)Y(Φ⁺Φ⁺ᵀ)Φ⁺ times cΦΦᵀ(cΦΦᵀ + μI)⁻¹, which lies "
+        "between 0 and I."
     ),
     hypotheses=("weight decay μ > 0", "loss scale c > 0"),
     claims=(
@@ -50,11 +51,11 @@ THEOREM = Theorem(
             scalars=POSITIVE,
         ),
         Claim(
-            "the distance to the minimum-norm solution; ‖(cΦΦᵀ + μI)⁻¹ΦΦ⁺‖ is at most 1/(cσ²) for the least σ > 0, so it is O(μ)",
-            f"Y @ pinv(X) - {RIDGE} == mu * Y @ pinv(X) @ pinv(c * X @ X.T + mu * I)",
+            "the distance to the minimum-norm solution, a multiple of μ: cΦΦᵀ(cΦΦᵀ + μI)⁻¹ lies between 0 and I",
+            f"Y @ pinv(X) - {RIDGE} == mu / c * Y @ pinv(X) @ pinv(X).T @ pinv(X) @ (c * X @ X.T) @ pinv(c * X @ X.T + mu * I)",
             shapes={"X": ("d", "n"), "Y": ("q", "n")},
             scalars=POSITIVE,
-            lemmas=("L-SINGULAR",),
+            lemmas=("L-SQUARE",),
         ),
     ),
     false_twin=Claim(
