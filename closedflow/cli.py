@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from empirical.data import Images
 
 BAD_INPUT = 2
+INTERNAL = 70
 UNDECIDED = 3
 
 HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
@@ -27,7 +28,7 @@ EXAMPLES = """Examples:
   closedflow prove claim.toml            a proof or a counterexample
 
 Exit codes: 0 all holds or was not run, 1 refuted or disagrees,
-            2 bad input, 3 undecided."""
+            2 bad input, 3 undecided, 70 a mistake of closedflow itself."""
 
 app = App(
     name="closedflow",
@@ -346,12 +347,22 @@ def run(arguments: Sequence[str]) -> int:
     except ValueError as error:
         from theory.errors import SettingError
 
-        if not isinstance(error, SettingError):
-            raise
-        return _refuse(str(error))
+        if isinstance(error, SettingError):
+            return _refuse(str(error))
+        return _internal()
     except KeyboardInterrupt:
         return _refuse("interrupted; nothing was written", code=130)
+    except Exception:
+        return _internal()
     return int(result or 0)
+
+
+def _internal() -> int:
+    """An error that nobody foresaw: never one of the codes that mean something."""
+    import traceback
+
+    traceback.print_exc()
+    return _refuse("this is a mistake of closedflow, not of your input; the traceback above says where", code=INTERNAL)
 
 
 def _refuse(message: str, code: int = BAD_INPUT) -> int:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from empirical.data import Images, digits
+from empirical.data import Images, digits, to_images
 from empirical.device import describe, resolve
 from empirical.levels import Level
 from empirical.measure import Measurement
 from empirical.setting_levels import integration_level, training_level
 from numerics.arrays import real_array
 from numerics.predictor import Predictor
-from theory.errors import DataError
 from theory.setting import Setting
 from theory.solution import solve
 from theory.theorems import Case, Theorem, find, library
@@ -129,14 +128,12 @@ def verify(
 
 
 def as_images(inputs: Any) -> Images:
-    """Arrays from a caller as images, one channel where there is none."""
+    """Arrays from a caller as images, by the same rules as those of a file."""
     if isinstance(inputs, Images):
         return inputs
-    array = real_array("inputs", inputs)
-    if array.ndim < 2 or array.size == 0:
-        message = f"inputs must be images (N, C, *spatial) or rows (N, features), but they have shape {array.shape}. Add the batch axis."
-        raise DataError(message)
-    return Images(array if array.ndim > 2 else array[:, None], f"inputs of shape {array.shape}")
+    real_array("inputs", inputs)  # one clear line for what is ragged, complex or not finite
+    raw = inputs.detach().cpu().numpy() if hasattr(inputs, "detach") else np.asarray(inputs)
+    return to_images(raw, "inputs")
 
 
 def theorem_rows(

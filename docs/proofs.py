@@ -1,7 +1,8 @@
-"""Keeps the bound fields of proofs.md equal to the code: ``python docs/proofs.py``; with ``--check`` it only compares.
+"""Keeps the bound fields of proofs.md equal to the code: ``python docs/proofs.py``; ``--check`` only compares.
 
-For each theorem the fields that the machine knows (statement, assumptions, claims with the hypotheses that their proofs used,
-scope, false twin, the lemmas it uses) are written anew; the theorems it uses, where it is evaluated and tested, and the prose stay as they are.
+For each theorem the fields that the machine knows (statement, assumptions, claims with the hypotheses that their proofs
+used, scope, false twin, the lemmas it uses) are written anew; the theorems it uses, where it is evaluated and tested, and
+the prose stay as they are.
 """
 
 import re

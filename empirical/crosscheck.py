@@ -1,18 +1,20 @@
 """Trained weights against predicted ones, inside a budget that is computed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from empirical.device import DTYPES
-from empirical.levels import SENSITIVITY, TOO_LOOSE
+from empirical.levels import ORDER, SENSITIVITY, TOO_LOOSE
 from empirical.train import Training, companion, train_problem
 from numerics.arrays import Float, check_shape, check_times, real_array
 from numerics.budget import Budget, unit_roundoff
 from numerics.predictor import Predictor
 from theory.component import one_of
 from theory.errors import SettingError
+
+DIVERGED = "the training diverged: its weights were no longer finite"
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,10 @@ class CrossCheck:
         steps: The step counts compared.
         distances: ‖trained − predicted‖ at each, Frobenius norm of weight and bias.
         budgets: What rounding (and for a flow its discretisation) explains at each.
-        size: ‖predicted‖ at each, at least ‖start‖.
-        reason: Why nothing could be said, or an empty string.
+        size: ‖predicted‖ at each.
+        reason: Why nothing could be said, or what happened; or an empty string.
+        unbounded: Whether there is no bound to compare with.
+        diverged: Whether the training stopped because its weights were no longer finite.
     """
 
     steps: Float
@@ -32,6 +36,8 @@ class CrossCheck:
     budgets: Float
     size: Float
     reason: str = ""
+    unbounded: bool = False
+    diverged: bool = False
 
     @property
     def ratios(self) -> Float:
@@ -58,9 +64,11 @@ class CrossCheck:
     @property
     def verdict(self) -> str:
         """``agrees``, ``disagrees``, or ``not run`` with its reason."""
-        if self.ratio > 1:
+        if self.diverged:
             return "disagrees"
-        return "not run" if self.reason else "agrees"
+        if self.unbounded:
+            return "not run"
+        return "disagrees" if self.ratio > 1 else "not run" if self.reason else "agrees"
 
     @property
     def agrees(self) -> bool:
@@ -121,22 +129,32 @@ def crosscheck(
     predicted = predictor.theta(times)
     trained = problem.to_blocks(weights, biases)
     bounds = Budget(predictor)
-    unit, reason, budgets = unit_roundoff(dtype), "", []
+    unit, budgets = unit_roundoff(dtype), []
     for step, time in zip(steps, times, strict=True):
         gap = bounds.gap(learning_rate or 0.0, int(step))
-        reason = reason if gap is not None else f"no discretisation bound is derived for {setting.optimizer}"
-        budgets.append((gap or 0.0) + bounds.rounding(float(step), unit, optimizer) + bounds.evaluation(float(time)))
-    size = np.maximum(np.linalg.norm(predicted.reshape(len(steps), -1), axis=1), bounds.sizes["start"])
+        rounding = bounds.rounding(float(step), unit, optimizer) + bounds.evaluation(float(time))
+        budgets.append(np.inf if gap is None else gap + rounding)
+    size = np.linalg.norm(predicted.reshape(len(steps), -1), axis=1)
     distances = np.linalg.norm((trained - predicted).reshape(len(steps), -1), axis=1)
-    measured = size > 0  # at a zero start there is nothing yet that could be off by 1 %
-    if not reason and (np.array(budgets) > SENSITIVITY * size)[measured].any():
+    unbounded = bool(np.isinf(budgets).any())
+    trained_at_all = steps > 0  # at the start there is nothing yet that training could get wrong
+    reason = ""
+    if unbounded:
+        reason = f"no discretisation bound is derived for {setting.optimizer}"
+    elif not trained_at_all.any():
+        reason = "only step 0 was given, where nothing has been trained"
+    elif (np.array(budgets) > SENSITIVITY * size)[trained_at_all].all():  # late, decayed weights may be below rounding
         reason = TOO_LOOSE
-    return CrossCheck(steps, distances, np.array(budgets), size, reason)
+    return CrossCheck(steps, distances, np.array(budgets), size, reason, unbounded)
 
 
 def check_training(predictor: Predictor, run: Training, learning_rate: float | None = None) -> CrossCheck:
     """Compares a :class:`~empirical.train.Training` of the same problem with its prediction."""
-    return crosscheck(predictor, run.steps, run.weights, run.biases, dtype=run.dtype, learning_rate=learning_rate)
+    if run.diverged and len(run.steps) == 0:
+        nothing = np.zeros(1)
+        return CrossCheck(nothing, nothing, nothing, nothing, DIVERGED, diverged=True)
+    check = crosscheck(predictor, run.steps, run.weights, run.biases, dtype=run.dtype, learning_rate=learning_rate)
+    return replace(check, diverged=True, reason=DIVERGED) if run.diverged else check
 
 
 def train_and_check(
@@ -155,4 +173,4 @@ def train_and_check(
     for rate, count in runs:
         run = train_problem(predictor.problem, count, learning_rate=rate, device=device, dtype=dtype)
         checks.append(check_training(predictor, run, rate))
-    return max(checks, key=lambda check: (check.verdict == "disagrees", bool(check.reason), check.ratio))
+    return max(checks, key=lambda check: (ORDER.index(check.verdict), check.ratio))

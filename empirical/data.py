@@ -78,7 +78,15 @@ def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequen
         DataError: If the file is missing, truncated or of an unknown kind, or its array holds no images.
     """
     array, name = read_array(path, key=key)
-    where = f"{Path(path).name}{name}"
+    return to_images(array, f"{Path(path).name}{name}", image_shape=image_shape)
+
+
+def to_images(array: NDArray[Any], where: str, *, image_shape: Sequence[int] | None = None) -> Images:
+    """An array as images, by the rules of :func:`read_images`; ``where`` names it in errors and in the header of a table.
+
+    Raises:
+        DataError: If the array holds no images.
+    """
     if array.dtype.kind not in "fiub" or array.ndim < 2 or array.size == 0:
         found = f"{array.dtype} of shape {array.shape}"
         message = f"data must be real images (N, …), at least one, but {where} is {found}. Choose another array."

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from empirical.crosscheck import DIVERGED
 from empirical.levels import Level, judge, worst_of
 from empirical.train import obstacle, train_problem
 from empirical.views import show
@@ -23,6 +24,7 @@ from theory.theorems import Case
 TRUNCATION = 1e-6  # how near to its limit a run is taken, as a share of the way; the rest is in the budget
 LOW_RATE = 0.01  # η·s_max of a flow's companion: a discretisation of about 0.2 %
 MAX_STEPS = 20_000
+STILL = "the data move nothing: every feature is 0"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Measurement:
             problem = assemble(setting, inputs, seed=self.seed)
             fastest = problem.scale * float(spectrum(problem.features).values.max()) ** 2 + setting.weight_decay
             relative: float = optimizer.learning_rate  # type: ignore[attr-defined]
-            setting = replace(setting, optimizer=optimizer.with_values(learning_rate=relative / fastest))
+            setting = replace(setting, optimizer=optimizer.with_values(learning_rate=relative / (fastest or 1.0)))
         return Predictor(setting, inputs, seed=self.seed)
 
     @cached_property
@@ -111,8 +113,15 @@ class Measurement:
             return ""
         return f"the range condition {'holds' if condition_holds else 'fails'} and the error is {error:.3g}"
 
+    @property
+    def still(self) -> bool:
+        """Whether the data move nothing: every feature is 0 and there is no decay."""
+        return not (self.budget.rates > 0).any()
+
     def integration(self) -> Level:
         """The formula against the equation solved by the adaptive solver, or the descent's own recurrence."""
+        if self.still:
+            return Level("not run", 0.0, STILL)
         slowest, fastest = self.rates
         problem, discrete = self.predictor.problem, self.predictor.setting.optimizer.discrete
         if discrete:
@@ -132,6 +141,8 @@ class Measurement:
 
     def training(self, device: str = "auto", dtype: str = "float64") -> Level:
         """The formula against torch: a descent itself, a flow at η and η/2, a limit by momentum until it is near."""
+        if self.still:
+            return Level("not run", 0.0, STILL)
         if self.predictor.setting.optimizer.discrete:
             return self._trained(None, int(self.case.reach), device, dtype)
         if self.case.at_limit:
@@ -146,6 +157,8 @@ class Measurement:
     def _trained(self, rate: float | None, steps: int, device: str, dtype: str) -> Level:
         marks = [steps // 5, steps]
         run = train_problem(self.predictor.problem, steps, record=marks, learning_rate=rate, device=device, dtype=dtype)
+        if run.diverged:
+            return Level("disagrees", math.inf, DIVERGED)
         gaps = [self.budget.gap(rate or 0.0, step) for step in marks]
         unit = unit_roundoff(dtype)
         rounding = np.array([self.budget.rounding(float(step), unit, run.optimizer) for step in marks])
@@ -168,6 +181,8 @@ class Measurement:
         run = train_problem(
             replace(self.predictor.problem, setting=setting), steps, record=[steps], device=device, dtype=dtype
         )
+        if run.diverged:
+            return Level("disagrees", math.inf, DIVERGED)
         bound = self.budget.truncation(steps, optimizer) + self.budget.rounding(steps, unit_roundoff(dtype), optimizer)
         theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
         return self.compare(theta, np.array([math.inf]), np.array([bound]))

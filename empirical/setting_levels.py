@@ -9,7 +9,7 @@ from empirical.levels import Level, judge
 from empirical.measure import LOW_RATE
 from empirical.train import obstacle
 from numerics.budget import Budget
-from numerics.integrate import speeds, trajectory
+from numerics.integrate import StiffError, speeds, trajectory
 from numerics.predictor import Predictor
 
 REACH = 5.0  # flow time, in units of that of the fastest mode: 1/s_max for a gradient flow
@@ -24,12 +24,14 @@ def integration_level(predictor: Predictor) -> Level:
     else:
         slowest, _ = speeds(predictor.setting.optimizer, fastest(predictor), math.inf)
         times = np.array([0.2, 1.0]) * REACH / slowest
-    result = trajectory(predictor.problem, times)
+    try:
+        result = trajectory(predictor.problem, times)
+    except StiffError as error:
+        return Level("not run", 0.0, str(error))
     predicted = predictor.theta(times).reshape(len(times), -1)
     distances = np.linalg.norm(result.theta.reshape(len(times), -1) - predicted, axis=1)
     bounds = np.array([budget.integration(result, index, float(time)) for index, time in enumerate(times)])
-    sizes = np.maximum(np.linalg.norm(predicted, axis=1), budget.sizes["start"])
-    return judge(distances, bounds, sizes)
+    return judge(distances, bounds, np.linalg.norm(predicted, axis=1))
 
 
 def training_level(predictor: Predictor, device: str = "auto", dtype: str = "float64") -> Level:

@@ -1,6 +1,5 @@
 """Training for real: torch's own module, torch's own optimiser, autograd, one step at a time."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from numerics.arrays import check_times
 from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
 from theory.errors import SettingError
+from theory.layers import check_whole
 from theory.optimizers import Flow, Optimizer
 from theory.setting import Setting
 
@@ -109,7 +109,8 @@ def train_problem(
     """Trains an assembled problem; see :func:`train`."""
     torch = import_torch()
     one_of("dtype", dtype, DTYPES)
-    (total,) = check_times(steps, discrete=True, allow_infinity=False).astype(int)
+    check_whole("steps", steps, 0)
+    total = int(steps)
     marks = set((np.linspace(0, total, 11).astype(int) if record is None else _marks(record, total)).tolist())
     optimizer = companion(problem.setting.optimizer, learning_rate)
     device = resolve(device)
@@ -120,14 +121,7 @@ def train_problem(
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    with (
-        quiet_padding(),
-        full_precision(),
-        few_threads(problem.features.size * problem.columns.shape[1]),
-        warnings.catch_warnings(),
-    ):
-        # Torch tells that an even kernel with padding "same" costs a copy of the input; that is no news to the caller.
-        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
+    with quiet_padding(), full_precision(), few_threads(problem.features.size * problem.columns.shape[1]):
         for step in range(total + 1):
             algorithm.zero_grad()
             output = module(x)
@@ -187,7 +181,7 @@ def obstacle(optimizer: Optimizer, learning_rate: float) -> str:
 def _marks(record: Sequence[int], total: int) -> NDArray[np.int64]:
     marks = check_times(record, discrete=True, allow_infinity=False).astype(int)
     if marks.size == 0 or marks.max() > total:
-        message = f"record must be step counts up to steps={total}, at least one, but it is {list(record)}. Raise steps or drop them."
+        message = f"record must be step counts up to steps={total}, at least one, but it is {record}. Raise steps or drop them."
         raise SettingError(message)
     return marks
 

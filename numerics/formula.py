@@ -12,6 +12,7 @@ import numpy as np
 from numerics.arrays import Float, quiet
 from numerics.problem import Problem
 from numerics.spectrum import spectrum
+from theory.errors import SettingError
 from theory.operators import evaluate, formula
 from theory.theorems import SHAPES, Shapes
 
@@ -23,7 +24,10 @@ def letters(problem: Problem, test: Float | None = None) -> dict[str, Any]:
 
     Args:
         problem: The training problem: X, Y, W0, c and mu.
-        test: Test examples, (N, *input_shape): V, and Wstar where the layer can represent the identity.
+        test: Test examples, (N, *input_shape): V, and Wstar, the weight of the identity.
+
+    Raises:
+        SettingError: If there are test examples and the layer cannot represent the identity.
     """
     setting = problem.setting
     values: dict[str, Any] = {
@@ -78,10 +82,19 @@ def value(
 
 
 def exponential(generator: Float, time: float) -> tuple[Float, Float]:
-    """exp(-tG) and its integral from 0 to t, for symmetric positive semidefinite G, (blocks, n, n)."""
+    """exp(-tG) and its integral from 0 to t, for symmetric positive semidefinite G, (blocks, n, n).
+
+    Rates below n·eps of the fastest cannot be told from 0 in G and count as 0; the Predictor, which never forms G, sees them.
+
+    Raises:
+        SettingError: If G has a negative rate beyond rounding.
+    """
     rates, basis = np.linalg.eigh(generator)
     # On the null space an eigenvalue is rounding, up to n·eps·‖G‖; times a long time it would look like a rate.
     floor = generator.shape[-1] * np.finfo(np.float64).eps * np.abs(rates).max(axis=-1, keepdims=True)
+    if (rates < -floor).any():
+        message = f"the generator of a flow must be positive semidefinite, but it has the rate {rates.min():g}. Check its sign."
+        raise SettingError(message)
     rates = np.where(rates > floor, rates, 0.0)
     with quiet():
         gone = -np.expm1(-rates * time)

@@ -17,6 +17,11 @@ from theory.setting import Setting
 MAX_STIFFNESS = 2e4  # fastest rate × time, above which the explicit solver would crawl
 MAX_IMPLICIT = 1000  # unknowns, above which the implicit solver's dense factorisation would
 MAX_STEPS = 10**7
+STEP_ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of the sums of a step with at most 12 stages
+
+
+class StiffError(SettingError):
+    """The equation is too stiff for its size to be solved up to the time asked for."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
             f"times must be at most {MAX_STIFFNESS / fastest:.3g} to be integrated with {math.prod(shape)} unknowns and a "
             f"fastest rate near {fastest:.3g}, but one is {last:g}. Use earlier times, or fewer unknowns."
         )
-        raise SettingError(message)
+        raise StiffError(message)
     method = "Radau" if stiff else "DOP853"
     options: dict[str, Any] = {"jac": lambda t, y: _jacobian(velocity, t, y.size)} if stiff else {}
     # A flow whose velocity is singular at 0 says how to get away from there.
@@ -150,7 +155,8 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
                 raise SettingError(message)
             # Every accepted step keeps the RMS of error/(atol + rtol·|y|) below 1: at most √n (atol + rtol·max|y|) in norm.
             largest = float(np.abs(solution.y).max())
-            spent += (len(solution.t) - 1) * np.sqrt(flat.size) * (absolute + rtol * largest)
+            allowed = absolute + (rtol + STEP_ROUNDING) * largest
+            spent += (len(solution.t) - 1) * np.sqrt(flat.size) * allowed
             flat, done = solution.y[:, -1], float(time)
         theta.append(flat.reshape(shape)[0] if time > 0 else problem.start)
         errors.append(spent)

@@ -68,7 +68,11 @@ class Problem:
     def check_examples(self, x: Any, argument: str = "x") -> Float:
         """Examples of the same shape as the training inputs, float64 (SettingError otherwise)."""
         array = real_array(argument, x)
-        check_shape(argument, array, (len(array) if array.ndim else 0, *self.input_shape), "these training inputs")
+        if array.ndim == 0:
+            shape = ", ".join(map(str, self.input_shape))
+            message = f"{argument} must have shape (N, {shape}) for these training inputs, but it has (). Pass an array of examples."
+            raise SettingError(message)
+        check_shape(argument, array, (len(array), *self.input_shape), "these training inputs")
         return array
 
 

@@ -87,6 +87,7 @@ class _World:
         for text in entry.scalars:
             sign = 1 if ">" in text else random.choice([1, -1])
             self.scalars[text.partition(">")[0].strip()] = float(sign * random.uniform(0.5, 1.5))
+        self._moments: dict[float, _Moment] = {}
         self.rates = {
             tree.left.args[0].id: tree.comparators[0]
             for text in entry.assume
@@ -101,8 +102,16 @@ class _World:
                 self.scalars[name] = float(np.ravel(value[0])[0])
 
     def at(self, time: float) -> _Moment:
+        """The same draw at another time; letters with a rate have no value at a late time."""
         if not self.rates or time == self.time:
             return _Moment(self, time, self.letters)
+        if time == LATE:
+            return _Moment(self, time, {name: self.letters[name] for name in self.letters if name not in self.rates})
+        if time not in self._moments:
+            self._moments[time] = self._moved(time)
+        return self._moments[time]
+
+    def _moved(self, time: float) -> _Moment:
         names = list(self.rates)
         cuts = np.cumsum([self.letters[name].size for name in names])[:-1]
 
@@ -125,8 +134,9 @@ class _Moment:
     def __init__(self, world: _World, time: float, letters: dict[str, np.ndarray]) -> None:
         self.world, self.time = world, time
         self.series = {name: _constant(value) for name, value in letters.items()}
-        for order in range(1, ORDERS if world.rates else 0):
-            known = {name: self.read(tree) for name, tree in world.rates.items()}
+        rates = {name: tree for name, tree in world.rates.items() if name in letters}
+        for order in range(1, ORDERS if rates else 0):
+            known = {name: self.read(tree) for name, tree in rates.items()}
             for name, value in known.items():
                 self.series[name][order] = self.sized(value, *letters[name].shape)[order - 1] / order
 

@@ -340,13 +340,15 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(folder, capsys, monkeypat
     assert not (folder / "out.npz").exists()
 
 
-def test_a_bug_is_not_hidden_as_bad_input(folder, monkeypatch):
+def test_a_bug_is_not_hidden_as_bad_input(folder, monkeypatch, capsys):
     def bug(*_):
         raise ValueError("not the user's")
 
     monkeypatch.setattr(Predictor, "predict", bug)
-    with pytest.raises(ValueError, match="not the user's"):
-        run([*PREDICT, "0"])
+    assert run([*PREDICT, "0"]) == 70
+    page = capsys.readouterr().err
+    assert "not the user's" in page
+    assert "a mistake of closedflow" in page.splitlines()[-1]
 
 
 # The program itself

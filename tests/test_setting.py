@@ -153,6 +153,8 @@ def newer(folder):
 
 # Each row: the call (given a folder to write in), how its message begins, and the repair it ends with.
 ERRORS = [
+    (lambda _: Predictor(FLOW, [[1e-160]]), "inputs must have singular values between 1e-150 and", "Rescale"),
+    (lambda _: Predictor(FLOW, ONE).predict(1.0, 0), "x must have shape (N, 1)", "Pass an array"),
     (lambda _: HeavyBallFlow(0.0).companion(0.1), "learning_rate must be in (0, 1/friction²]", "give friction above 0"),
     (lambda _: HeavyBallFlow(0.0).limit_residual(np, np.ones(1)), "times must be finite for HeavyBallFlow", "friction"),
     (lambda _: NesterovFlow().companion(0.1), "optimizer must have a companion descent", "Train Nesterov"),

@@ -7,6 +7,7 @@ defining the class is all the registration there is: one small class in one file
 import difflib
 import numbers
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar, Self
@@ -135,7 +136,7 @@ def check_number(
     Raises:
         SettingError: With the range and the value.
     """
-    inside = isinstance(value, numbers.Real) and not isinstance(value, bool) and value - value == 0
+    inside = _is_real(value)
     inside = inside and (above is None or value > above) and (at_least is None or value >= at_least)
     if not (inside and (below is None or value < below)):
         bounds = [
@@ -146,3 +147,11 @@ def check_number(
         must = " and ".join(filter(None, bounds)) or "that is finite"
         message = f"{argument} must be a number {must}, but it is {value!r}. Choose one in that range."
         raise SettingError(message)
+
+
+def _is_real(value: Any) -> bool:
+    """Whether a value is a number that float64 holds: a Python or numpy integer or float, finite."""
+    exact = isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or exact:
+        return False
+    return bool(-sys.float_info.max <= value <= sys.float_info.max)  # type: ignore[operator]

@@ -193,10 +193,12 @@ class Solution:
         return f"**{self.setting}**\n\n$$\n{self.latex()}\n$$\n\nProof: {self.proof}.\n"
 
     def python(self) -> str:
-        """A standalone numpy function of Φ, Y, W0 and the time: paste it anywhere."""
+        """A standalone numpy function of Φ, Y, W0 and the time: paste it anywhere; the time may be infinite."""
         return python_source(self.setting, self.mode)
 
     def __str__(self) -> str:
+        if self.proof.mode is None:
+            return f"{self.setting}\n  W(oo) = {self.limit}\nproof: {self.proof}"
         time, one = self.mode.time, self.one_example
         special = "".join(f"\n      {name} = {value}" for name, value in self.mode.roots.items())
         special += "".join(f"\n      g(s) = {case} where {condition.lhs} = 0" for condition, case in self.mode.special)

@@ -1,4 +1,4 @@
-r"""Initialisations. A start draws weights from a numpy generator, and knows its second moment for the error laws."""
+r"""Initialisations. A start draws weights from a numpy generator."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """From steps of a descent to the time of the gradient flow that it follows."""
 
-from theory.component import check_number
 from theory.errors import SettingError
+from theory.layers import check_whole
 from theory.setting import Setting
 
 
@@ -28,7 +28,7 @@ def time_from_steps(setting: Setting, steps: float, columns: int | None = None, 
         >>> round(time_from_steps(Setting(Linear(), HeavyBall(0.01, 0.9)), 100), 12)
         10.0
     """
-    check_number("steps", steps, at_least=0)
+    check_whole("steps", steps, 0)
     own = setting.optimizer.flow_time(steps)
     if setting.loss == "half_sum":
         return own
@@ -36,7 +36,7 @@ def time_from_steps(setting: Setting, steps: float, columns: int | None = None, 
         if value is None:
             message = f"{name} must be given with loss {setting.loss!r}, whose scale is 2/(outputs·columns), but it is None. Pass it."
             raise SettingError(message)
-        check_number(name, value, above=0)
+        check_whole(name, value, 1)
     if setting.weight_decay > 0:
         message = (
             f"weight_decay must be 0 for a half-sum time with loss {setting.loss!r}, but it is {setting.weight_decay:g}: "

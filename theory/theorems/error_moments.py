@@ -20,23 +20,23 @@ THEOREM = Theorem(
     ),
     claims=(
         Claim(
-            "the mean, with v = σ² and S = W*",
-            f"expect({ERROR}, Z, v) == v * dim(q) * tr(V.T @ V) + tr(S @ V @ V.T @ S.T)",
+            "the mean, with s = σ and S = W*",
+            f"expect({ERROR}, Z, s**2) == s**2 * dim(q) * tr(V.T @ V) + tr(S @ V @ V.T @ S.T)",
             shapes=SHAPE,
-            scalars=("v",),
+            scalars=("s",),
         ),
         Claim(
             "the variance",
-            f"var({ERROR}, Z, v) == 2 * dim(q) * v**2 * tr(V.T @ V @ V.T @ V) + 4 * v * tr(S @ V @ V.T @ V @ V.T @ S.T)",
+            f"var({ERROR}, Z, s**2) == 2 * dim(q) * s**4 * tr(V.T @ V @ V.T @ V) + 4 * s**2 * tr(S @ V @ V.T @ V @ V.T @ S.T)",
             shapes=SHAPE,
-            scalars=("v",),
+            scalars=("s",),
         ),
     ),
     false_twin=Claim(
         "the variance with 2σ² for 4σ² in the mixed term",
-        f"var({ERROR}, Z, v) == 2 * dim(q) * v**2 * tr(V.T @ V @ V.T @ V) + 2 * v * tr(S @ V @ V.T @ V @ V.T @ S.T)",
+        f"var({ERROR}, Z, s**2) == 2 * dim(q) * s**4 * tr(V.T @ V @ V.T @ V) + 2 * s**2 * tr(S @ V @ V.T @ V @ V.T @ S.T)",
         shapes=SHAPE,
-        scalars=("v",),
+        scalars=("s",),
     ),
     cases=(),
 )

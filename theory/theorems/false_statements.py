@@ -77,8 +77,8 @@ FALSE_STATEMENTS = (
     ),
     Claim(
         "the mean error over Gaussian starts without the error from a zero start",
-        "expect(tr((Z - S) @ V @ V.T @ (Z - S).T), Z, v) == v * dim(q) * tr(V.T @ V)",
+        "expect(tr((Z - S) @ V @ V.T @ (Z - S).T), Z, s**2) == s**2 * dim(q) * tr(V.T @ V)",
         shapes={"V": ("d", "m"), "S": ("q", "d"), "Z": ("q", "d")},
-        scalars=("v",),
+        scalars=("s",),
     ),
 )

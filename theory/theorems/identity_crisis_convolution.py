@@ -26,7 +26,7 @@ THEOREM = Theorem(
     title="Identity Crisis 2: convolution",
     statement=(
         "Let W* represent the target (the centre taps). Per block, the error of the trained layer on x is "
-        "(W0 - W*)exp(-ctΦΦᵀ)φ(x) at time t, c the loss scale, and (W0 - W*)(I - ΦΦ⁺)φ(x) in the limit. From almost every start the limit is "
+        "(W0 - W*)exp(-ctΦΦᵀ)φ(x) at time t (loss scale c) and (W0 - W*)(I - ΦΦ⁺)φ(x) in the limit. From almost every start the limit is "
         "exact on x if and only if the range of Φ contains every column of φ(x)."
     ),
     hypotheses=(
