@@ -272,7 +272,7 @@ def test_progress_hears_of_the_steps() -> None:
         ({"steps": 2.5}, ["steps", "whole", "2.5"]),
         ({"steps": np.inf}, ["steps", "at least 0", "inf"]),
         ({"steps": [10, 20]}, ["steps", "[10, 20]"]),
-        ({"record": 50}, ["record", "steps=20", "50"]),
+        ({"steps": 20, "record": 50}, ["record", "steps=20", "50"]),
         ({"steps": 10, "record": [11]}, ["record", "steps=10", "[11]"]),
         ({"steps": 10, "record": []}, ["record", "at least one", "[]"]),
         ({"record": [0.5]}, ["whole", "0.5"]),
