@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that ``closedflow --help`` starts at once.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -90,8 +91,12 @@ def verify(
     from closedflow.verdicts import verify as run_verify
     from empirical.data import digits
     from numerics.files import whole_file
+    from theory.errors import SettingError
     from theory.setting import Setting
 
+    if setting is not None and theorems:
+        message = f"theorems must be left out with --setting, but they are {', '.join(theorems)}. Run them apart."
+        raise SettingError(message)
     chosen = None if setting is None else Setting.load(setting)
     images = digits() if data is None else options.read(data)
     first = whole_numbers("examples", options.examples or "0")
@@ -350,6 +355,9 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SettingError):
             return _refuse(str(error))
         return _internal()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        return 0
     except KeyboardInterrupt:
         return _refuse("interrupted; nothing was written", code=130)
     except Exception:

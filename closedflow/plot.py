@@ -20,6 +20,9 @@ def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence
     except ModuleNotFoundError:
         message = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
         raise SettingError(message) from None
+    if not path.suffix:
+        message = f"--plot must be a picture file, but {path} has no ending. Use a .png or .svg path."
+        raise SettingError(message)
     rows = min(SHOWN, len(inputs))
     figure = Figure(figsize=(1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, len(titles) + 1, squeeze=False)

@@ -60,7 +60,8 @@ def print_table(table: VerdictTable, console: Console) -> None:
     for line in notes(table):
         console.print(line, highlight=False, markup=False)
     console.print(
-        "[dim]Numbers are the worst residual ÷ budget: 1 is the computed limit. Lemmas are stated in proofs.md.[/]",
+        "[dim]Numbers are the worst residual ÷ budget: 1 is the computed limit. Flows are trained by small steps, whose bound is "
+        "sharp: just below 1 is right.\nWithout a number nothing was measured. Lemmas are stated in proofs.md.[/]",
         highlight=False,
     )
 

@@ -86,7 +86,7 @@ def crosscheck(
     weights: Any,
     biases: Any = None,
     *,
-    dtype: str = "float64",
+    dtype: str | None = None,
     learning_rate: float | None = None,
 ) -> CrossCheck:
     r"""Compares weights of anybody's training loop with the closed form of the same optimiser.
@@ -100,13 +100,13 @@ def crosscheck(
         steps: The step counts at which the weights were taken, (K,).
         weights: Torch's weight at each, (K, \*weight shape).
         biases: Torch's bias at each, (K, channels), for a layer with bias.
-        dtype: The arithmetic of the loop: "float64" or "float32".
+        dtype: The arithmetic of the loop: "float64" or "float32"; None means that of the weights.
         learning_rate: The loop's learning rate, for a flow only.
 
     Raises:
         SettingError: If shapes do not fit, or a weight is not finite.
     """
-    one_of("dtype", dtype, DTYPES)
+    dtype = one_of("dtype", dtype or dtype_of(weights), DTYPES)
     problem, setting = predictor.problem, predictor.setting
     steps = check_times(steps, discrete=True, allow_infinity=False)
     if steps.size == 0:
@@ -116,14 +116,14 @@ def crosscheck(
         raise SettingError(message)
     optimizer = companion(setting.optimizer, learning_rate)
     shapes = problem.to_torch(problem.start)
-    weights = real_array("weights", weights)
+    weights = real_array("weights", _stacked(weights))
     check_shape("weights", weights, (len(steps), *shapes[0].shape), f"{len(steps)} step counts")
     if (biases is None) != (shapes[1] is None):
         have = "left out" if shapes[1] is None else "given"
         message = f"biases must be {have} for {setting.layer}, but they are {'None' if biases is None else 'given'}. Mend that."
         raise SettingError(message)
     if biases is not None and shapes[1] is not None:
-        biases = real_array("biases", biases)
+        biases = real_array("biases", _stacked(biases))
         check_shape("biases", biases, (len(steps), *shapes[1].shape), f"{len(steps)} step counts")
     times = steps if learning_rate is None else setting.optimizer.companion_time(learning_rate, steps)  # type: ignore[attr-defined]
     predicted = predictor.theta(times)
@@ -146,6 +146,24 @@ def crosscheck(
     elif (np.array(budgets) > SENSITIVITY * size)[trained_at_all].all():  # late, decayed weights may be below rounding
         reason = TOO_LOOSE
     return CrossCheck(steps, distances, np.array(budgets), size, reason, unbounded)
+
+
+def dtype_of(weights: Any) -> str:
+    """The arithmetic of weights: "float32" for arrays and tensors of that type, "float64" for everything else.
+
+    Example:
+        >>> dtype_of(np.ones(2, np.float32)), dtype_of([1.0])
+        ('float32', 'float64')
+    """
+    first = weights[0] if isinstance(weights, (list, tuple)) and weights else weights
+    return "float32" if str(getattr(first, "dtype", "")).removeprefix("torch.") == "float32" else "float64"
+
+
+def _stacked(weights: Any) -> Any:
+    """A list of tensors, parameters among them, as a list of arrays."""
+    if not isinstance(weights, (list, tuple)):
+        return weights
+    return [weight.detach().cpu().numpy() if hasattr(weight, "detach") else weight for weight in weights]
 
 
 def check_training(predictor: Predictor, run: Training, learning_rate: float | None = None) -> CrossCheck:

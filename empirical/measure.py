@@ -24,6 +24,7 @@ from theory.theorems import Case
 TRUNCATION = 1e-6  # how near to its limit a run is taken, as a share of the way; the rest is in the budget
 LOW_RATE = 0.01  # η·s_max of a flow's companion: a discretisation of about 0.2 %
 MAX_STEPS = 20_000
+MAX_WORK = 2e10  # products in one integration: about ten seconds
 STILL = "the data move nothing: every feature is 0"
 
 
@@ -128,6 +129,11 @@ class Measurement:
             times = np.array([1.0, self.case.reach])
         elif self.case.at_limit:
             times = np.array([math.log(1 / TRUNCATION) / slowest])
+            work = (
+                2 * fastest * times[0] * problem.start.size * problem.features.shape[-1]
+            )  # products; 12 stages a step
+            if work > MAX_WORK:
+                return Level("not run", 0.0, f"integrating to the limit would take about {work:.0e} products")
             if fastest * times[0] > MAX_STIFFNESS and problem.start.size > MAX_IMPLICIT:
                 return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
         else:

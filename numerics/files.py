@@ -26,6 +26,9 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         ['a.txt']
     """
     path = Path(path)
+    if not path.name:
+        message = f"the output must be a file, but it is {str(path)!r}. Give it a name."
+        raise DataError(message)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:

@@ -28,6 +28,7 @@ class Entry:
         why: The mathematical reason.
         provided: Side conditions that a proof must state.
         uses: Hypotheses that a proof must list among those it used.
+        lemmas: Lemmas that a proof must list.
         model: How to get letters and scalars from the random ones, in order, in the claim language and ``orth(A)``
             (orthonormal columns); the other letters are random, of every rank.
         extra: The shapes of further random letters that ``model`` uses.
@@ -48,6 +49,7 @@ class Entry:
     where: Mapping[str, str] = field(default_factory=dict)
     provided: list[str] = field(default_factory=list)
     uses: list[str] = field(default_factory=list)
+    lemmas: list[str] = field(default_factory=list)
     model: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, list[int]] = field(default_factory=dict)

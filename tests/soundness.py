@@ -24,7 +24,7 @@ from theory.operators import Budget, Proof, check_certificate, prove
 REQUIRED = 0.95
 VERDICTS = ("proved", "refuted", "undecided", "error", "crash")
 BUDGET = Budget(seconds=2.0)
-"""A ceiling for each search: what is not decided by then counts as undecided."""
+"""What is not decided by then counts as undecided."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Outcome:
 
     @property
     def lies(self) -> bool:
-        """Whether a false claim was proved, a true one refuted, or a statement without meaning or models answered."""
+        """Whether a false claim was proved, a true one refuted or refused, or a statement without meaning answered."""
         wrong = {
             "true": ("refuted", "error", "crash"),
-            "false": ("proved", "error", "crash"),
+            "false": ("proved", "crash"),
             "error": ("proved", "refuted", "undecided", "crash"),
             "vacuous": ("refuted", "crash"),
         }
@@ -87,11 +87,15 @@ def _complaint(entry: Entry, proof: Proof) -> str:
         return ""
     if proof.certificate is None or not check_certificate(proof.certificate):
         return "proved without a certificate that checks"
-    missing = [text for text in entry.provided if text not in proof.side_conditions]
-    if missing:
-        return f"the side conditions {list(proof.side_conditions)} lack {missing}"
-    missing = [text for text in entry.uses if text not in proof.used]
-    return f"the hypotheses used, {list(proof.used)}, lack {missing}" if missing else ""
+    for name, wanted, listed in (
+        ("side conditions", entry.provided, proof.side_conditions),
+        ("hypotheses used", entry.uses, proof.used),
+        ("lemmas", entry.lemmas, proof.lemmas),
+    ):
+        missing = [text for text in wanted if text not in listed]
+        if missing:
+            return f"the {name} {list(listed)} lack {missing}"
+    return ""
 
 
 def _share(outcomes: Sequence[Outcome]) -> float:
@@ -128,7 +132,7 @@ def main(words: Sequence[str]) -> int:
     chosen = [entry for entry in entries() if not words or any(word in entry.id for word in words)]
     with ProcessPoolExecutor() as pool:
         outcomes = list(pool.map(partial(outcome, budget=BUDGET), chosen))
-    print(f"the prover on {len(chosen)} claims, at most {BUDGET.seconds} s for a search")
+    print(f"the prover on {len(chosen)} claims, at most {BUDGET.seconds} s for each")
     holds = report(outcomes)
     print("\nthe required figures hold" if holds else "\nthe required figures do NOT hold")
     return 0 if holds else 1

@@ -302,9 +302,8 @@ def test_distance_is_the_norm_of_weight_and_bias_together() -> None:
     check = crosscheck(p, [7], weights, biases)
     assert check.distances[0] == pytest.approx(5.0, rel=1e-14)  # two roundings of the entries, of size 1e-16
     predicted = np.concatenate([p.weight([7]).ravel(), p.bias([7]).ravel()])
-    assert check.size[0] == pytest.approx(
-        np.linalg.norm(predicted), rel=1e-14
-    )  # norms of the same 38 numbers, added in two orders
+    # Norms of the same 38 numbers, added in two orders.
+    assert check.size[0] == pytest.approx(np.linalg.norm(predicted), rel=1e-14)
 
 
 def test_distance_of_zero_is_no_disagreement_even_without_a_budget() -> None:

@@ -203,7 +203,7 @@ def test_the_printed_formulas_evaluate_to_the_predictor(layer, optimizer, loss, 
         "Phi^+": np.linalg.pinv(phi),
     }
     arrays |= {"Pi_parallel": phi @ phi.T / length, "Pi_perp": np.eye(len(phi)) - phi @ phi.T / length}
-    scalars = {"q": size, "M": count, "mu": decay, "n": length, "lambda": c * length + decay}
+    scalars = {"p": size, "M": count, "mu": decay, "n": length, "lambda": c * length + decay}
     one = solution.one_example
     for formula, expected in (
         (solution.weight, predictor.theta(time)[0, 0]),
@@ -221,7 +221,7 @@ def test_the_printed_formulas_evaluate_to_the_predictor(layer, optimizer, loss, 
 def test_the_where_lines_define_every_letter_of_the_one_example_formulas(decay):
     one = solve(Setting(Linear(), GradientFlow(), weight_decay=decay)).one_example
     used = {letter.name for letter in one.weight.free_symbols | one.prediction.free_symbols | one.limit.free_symbols}
-    assert used - {"W_0", "x", "d", "q", "t", "mu"} <= set(one.where)
+    assert used - {"W_0", "x", "d", "p", "t", "mu"} <= set(one.where)
     assert {"Pi_parallel", "Pi_perp"} <= set(one.where)
 
 

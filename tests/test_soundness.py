@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
@@ -17,7 +18,7 @@ from theory.errors import ClaimError
 from theory.operators import Budget, check_certificate
 
 ALL = entries()
-DRAWS = 6
+DRAWS = 4
 CLEAR = 1e-4
 """A false claim must be off by this much on some draw: a thousand times the rounding that a true one is allowed."""
 HASTY = Budget(seconds=0.5)
@@ -28,10 +29,10 @@ def _named(entry: Entry) -> str:
     return entry.id
 
 
-def _gaps(entry: Entry, draws: int) -> list[float]:
+def _gaps(entry: Entry, seeds: Iterable[int]) -> list[float]:
     """How far the claim is off on each draw; draws that are no model are left out if the entry gives no model."""
     gaps = []
-    for seed in range(draws):
+    for seed in seeds:
         try:
             gaps.append(disagreement(entry, seed))
         except Unfit:
@@ -42,14 +43,14 @@ def _gaps(entry: Entry, draws: int) -> list[float]:
 
 @pytest.mark.parametrize("entry", [item for item in ALL if item.expected == "true" and item.numeric], ids=_named)
 def test_a_true_claim_holds_on_random_matrices(entry: Entry) -> None:
-    gaps = _gaps(entry, DRAWS)
+    gaps = _gaps(entry, range(DRAWS))
     assert gaps, "no draw satisfies the hypotheses"
     assert max(gaps) < TOLERANCE
 
 
 @pytest.mark.parametrize("entry", [item for item in ALL if item.expected == "false" and item.numeric], ids=_named)
 def test_a_false_claim_fails_on_random_matrices(entry: Entry) -> None:
-    assert max(_gaps(entry, 2 * DRAWS), default=0.0) > CLEAR
+    assert any(max(_gaps(entry, [seed]), default=0.0) > CLEAR for seed in range(3 * DRAWS))
 
 
 @pytest.mark.parametrize("entry", ALL, ids=_named)
@@ -57,6 +58,13 @@ def test_the_prover_is_right(entry: Entry) -> None:
     found = outcome(entry, HASTY) if entry.open else outcome(entry, Budget())
     assert not found.lies, str(found)
     assert found.found or entry.open, str(found)
+
+
+@pytest.mark.parametrize("entry", [item for item in ALL if item.expected in ("false", "error")], ids=_named)
+def test_a_short_budget_is_no_excuse(entry: Entry) -> None:
+    """What could not be checked in time is not proved: also not when the time ran out after a proof was found."""
+    for seconds in (0.002, 0.02):
+        assert outcome(entry, Budget(seconds=seconds)).verdict != "proved"
 
 
 @pytest.mark.parametrize("entry", [item for item in ALL if item.expected != "true"], ids=_named)

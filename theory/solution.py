@@ -15,7 +15,7 @@ from theory.setting_proof import SettingProof, prove_setting
 from theory.source_text import python_source
 from theory.targets import Identity
 
-d, q, M, P = (Symbol(name, integer=True, positive=True) for name in ("d", "q", "M", "P"))
+d, q, M, P = (Symbol(name, integer=True, positive=True) for name in ("d", "p", "M", "P"))
 MU = Symbol("mu", positive=True)
 PHI, TARGETS, START = MatrixSymbol("Phi", d, M), MatrixSymbol("Y", q, M), MatrixSymbol("W_0", q, d)
 COLUMN = MatrixSymbol("phi", d, P)  # φ(x), one column per output position
@@ -99,7 +99,7 @@ class Solution:
 
     @property
     def scale(self) -> sympy.Expr:
-        """c, the loss scale: 1 for the half sum, 2/(qM) for the mean."""
+        """c, the loss scale: 1 for the half sum, 2/(pM) for the mean over p outputs and M columns."""
         return sympy.Integer(1) if self.setting.loss == "half_sum" else 2 / (q * M * self.setting.layer.blocks())
 
     @property
@@ -207,6 +207,7 @@ class Solution:
         return (
             f"{self.setting}{blocks}\n"
             f"  W({time}) = {self.weight}\n"
+            f"    Phi: features (d x M, one column per example and output position), Y: targets (p x M)\n"
             f"    S = {self.rates},  q(s) = (1 - g(s))/s\n"
             f"    g(s) = {self.mode.short}{special}\n"
             f"  W(oo) = {self.limit}\n"
