@@ -31,7 +31,7 @@ def test_effective_rank_under_decay_leaves_the_null_space_out() -> None:
     np.testing.assert_allclose(p.effective_rank([0.0, np.inf]), [0, 1], rtol=0, atol=2.0**-53)
 
 
-@pytest.mark.parametrize(("groups", "entries"), [(1, "2/(M*q)"), (3, "2/(3*M*q)")])
+@pytest.mark.parametrize(("groups", "entries"), [(1, "2/(M*p)"), (3, "2/(3*M*p)")])
 def test_printed_loss_scale_counts_the_outputs_of_every_block(groups: int, entries: str) -> None:
     """torch's mean is over all channels; q is the number in one block."""
     solution = solve(Setting(Conv(3, groups=groups), GradientFlow(), loss="mse"))

@@ -257,10 +257,10 @@ ENDLESS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("claim", "options"), ENDLESS)
 def test_a_spent_budget_is_answered_when_it_ends(claim: str, options: dict[str, Any], seconds: float) -> None:
     prove("A == A", SHAPES)  # the first claim of a process also loads things
-    begin = time.perf_counter()
+    begin = time.process_time()
     proof = prove(claim, SHAPES, budget=Budget(seconds=seconds, **NO_LIMIT), **options)
-    # Twenty percent, and what one step may take on a busy machine.
-    assert time.perf_counter() - begin <= 1.2 * seconds + 0.3
+    # Twenty percent, and what one step may take; of the processor, because the machine may be busy with others.
+    assert time.process_time() - begin <= 1.2 * seconds + 0.3
     if proof.verdict == "undecided":
         assert proof.reason
         assert not proof.completed

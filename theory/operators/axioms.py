@@ -60,11 +60,28 @@ class Algebra(Reading):
     def _axioms(self) -> Iterator[Axiom]:
         for text, polynomial in self.hypotheses:
             yield from _with_transpose(Axiom(text, polynomial, (text,)))
+        yield from self._square_inverses()
         for name, matrix in self.pseudo_inverses.items():
             yield from self._penrose(name, matrix)
         for name, generator in self.generators.items():
             yield from self._flow(name, generator)
         yield from self._one_by_one()
+
+    def _square_inverses(self) -> Iterator[Axiom]:
+        """A one-sided inverse of a square matrix is two-sided: from a hypothesis A B = I, B A = I."""
+        for text, polynomial in self.hypotheses:
+            words = [word for word in polynomial.terms if word]
+            if len(polynomial.terms) != 2 or len(words) != 1 or len(words[0]) != 2:
+                continue
+            value, (first, second) = polynomial.terms[words[0]], words[0]
+            square = len({*self.factor_shape(first), *self.factor_shape(second)}) == 1
+            # A factor in front that is not a number could be zero; then the hypothesis says nothing.
+            if square and value + polynomial.terms[()] == 0 and self.coefficients.is_constant(value):
+                product = Polynomial(polynomial.shape, {(second, first): self.coefficients.one})
+                label = f"{product} == I"
+                yield from _with_transpose(
+                    Axiom(label, product - self._identity(polynomial.shape[0]), (text,), "L-DIM")
+                )
 
     def _penrose(self, name: str, a: Polynomial) -> Iterator[Axiom]:
         p, one = self.letter(name), self._identity(a.shape[0])

@@ -8,6 +8,7 @@ LEMMAS: dict[str, str] = {
         "F = ∫₀ᵗ exp(-sG) ds: F' = E, F(0) = 0, E = I - GF. For symmetric G both are symmetric."
     ),
     "L-PINV": "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations.",
+    "L-DIM": "For square A and B of one size, AB = I implies BA = I.",
     "L-SQUARE": "AAᵀ ≥ 0 for every real A; so a sum of positive multiples of such squares and of I is invertible.",
     "L-SINGULAR": "σ_min(A)‖v‖ ≤ ‖Av‖ ≤ σ_max(A)‖v‖ for every square real A and every vector v.",
     "L-LIMIT": (

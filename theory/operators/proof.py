@@ -105,7 +105,9 @@ def _rates_used(statement: Statement) -> list[str]:
     derivatives += [matrix for part in _ruled(statement.stated, "d") for matrix in matrices_in(part)]
     names = _letters(derivatives)
     # A derivative of a derivative also takes the rates of what stands in the first rate.
-    for _ in range(max((_order(tree) for tree in derivatives), default=0) - 1):
+    orders = [_order(tree) for tree in derivatives]
+    orders += [_scalar_order(part) for part in _ruled(statement.stated, "d")]
+    for _ in range(max(orders, default=0) - 1):
         names |= _letters([statement.dynamics.rates[name] for name in names & statement.rates.keys()])
     return [text for name, text in statement.rates.items() if name in names]
 
@@ -117,7 +119,8 @@ def _lemmas(statement: Statement, axioms: Sequence[Axiom]) -> tuple[str, ...]:
     if any(isinstance(part, Pinv) for part in _parts(claim)):
         names.add("L-PINV")
     flows = statement.dynamics.generators
-    stated = _parts(statement.stated)
+    rates = {text: statement.dynamics.rates[name] for name, text in statement.rates.items()}
+    stated = [*_parts(statement.stated), *(part for text in _rates_used(statement) for part in walk(rates[text]))]
     if any(isinstance(part, Integral) or (isinstance(part, Letter) and part.name in flows) for part in stated):
         names.add("L-EXP")
     if any(isinstance(part, Limit) for part in stated) or _ruled(statement.stated, "limit"):
@@ -134,6 +137,12 @@ def _letters(trees: Iterable[Expression]) -> set[str]:
 def _order(tree: Expression) -> int:
     """How many derivatives are taken inside one another."""
     return isinstance(tree, Derivative) + max((_order(child) for child in children(tree)), default=0)
+
+
+def _scalar_order(part: Ruled) -> int:
+    """How many derivatives are taken inside one another in the derivative of a scalar."""
+    nested = sum(isinstance(inner, Ruled) and inner.rule == "d" for inner in walk_scalar(part))
+    return nested + max((_order(matrix) for matrix in matrices_in(part)), default=0)
 
 
 def _parts(equation: Equation) -> list[Expression]:
