@@ -41,7 +41,7 @@ def test_printed_loss_scale_counts_the_outputs_of_every_block(groups: int, entri
     problem = Predictor(Setting(Conv(3, groups=groups), GradientFlow(), loss="mse"), images).problem
     _, q, columns = problem.columns.shape
     letters = sorted(solution.scale.free_symbols, key=str)
-    assert [str(letter) for letter in letters] == ["M", "q"]
+    assert [str(letter) for letter in letters] == ["M", "p"]
     assert float(solution.scale.subs(dict(zip(letters, (columns, q), strict=True)))) == problem.scale
 
 
