@@ -6,6 +6,7 @@ found it, :mod:`theory.scalar_proof` decides whether it solves the equation.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 
@@ -51,6 +52,7 @@ class Mode:
         return all(proof.verdict == "proved" for proof in self.proofs)
 
 
+@lru_cache(maxsize=64)
 def mode_solution(optimizer: Optimizer) -> Mode:
     r"""The residual of an optimiser, derived from its rule and proved.
 

@@ -66,7 +66,7 @@ def prove(
     """
     budget = budget or Budget()
     clock = Clock(budget.seconds)
-    flows = {"E": f"{flow} @ {flow}.T"} if isinstance(flow, str) else table(flow, "flow")
+    flows = {"E": f"({flow}) @ ({flow}).T"} if isinstance(flow, str) else table(flow, "flow")
     source = Source(
         str(claim), shapes, texts(assume, "assume"), texts(scalars, "scalars"), flows, table(where, "where")
     )
