@@ -274,20 +274,23 @@ def predict(
 
 
 @app.command
-def prove(claim: Path, *, json: Path | None = None) -> int:
+def prove(claim: Path, *, seconds: float = 20.0, json: Path | None = None) -> int:
     """A proof for all dimensions, an exact counterexample, or an honest "undecided".
 
     Args:
         claim: A TOML file with claim, shapes, and if needed assume, scalars, flow and where; or with weight, rate, and if
             needed start and limit instead of claim: that W(t) solves d(W) == rate.
+        seconds: When to give up; more than 20 also searches further.
         json: Write the certificate to this file if the claim is proved.
     """
     from closedflow.claims import load_claim
+    from theory.component import check_number
+    from theory.operators import Budget, prove_weight
     from theory.operators import prove as prove_claim
-    from theory.operators import prove_weight
 
-    table = load_claim(claim)
-    proof = prove_weight(**table) if "weight" in table else prove_claim(**table)
+    check_number("seconds", seconds, above=0)
+    table, budget = load_claim(claim), Budget.of(seconds)
+    proof = prove_weight(**table, budget=budget) if "weight" in table else prove_claim(**table, budget=budget)
     print(f"{proof}\n  in {proof.seconds:.3f} s")
     if json is not None and proof.certificate is not None:
         save(json, proof.certificate + "\n")

@@ -58,7 +58,14 @@ def test_the_keys_of_a_claim_file_are_the_arguments_of_prove():
     [
         (PROVED, 0, ["proved: X @ pinv(X) @ X == X", "Penrose equations of pinv(X)", "modulo: L-PINV"]),
         (REFUTED, 1, ["refuted: pinv(X) @ X == I", "d = 1, n = 2", "left side", "right side"]),
-        (UNDECIDED, 3, ["undecided: x @ y.T == y @ x.T", "left over (it does not follow from these axioms)"]),
+        (
+            UNDECIDED,
+            3,
+            [
+                "undecided: x @ y.T == y @ x.T",
+                "left over (the completion ended: it is not derivable from these axioms)",
+            ],
+        ),
         (FLOW, 0, ["proved: d(W) == -(W @ X - Y) @ X.T - mu * W", "L-EXP"]),
         (f'claim = "d(E) == -X @ X.T @ E"\nflow = "X"\n{SHAPES}', 0, ["proved"]),
         (f'claim = "X / c * c == X"\nscalars = ["c"]\n{SHAPES}', 0, ["provided: c != 0"]),

@@ -67,7 +67,15 @@ def test_a_rational_flow_is_the_matrix_exponential_and_its_integral(seed: int, s
 
 
 def test_a_generator_without_a_basis_of_eigenvectors_has_no_rational_flow() -> None:
-    assert flow(matrix([[0, 1], [0, 0]]), Fraction(1, 2), 1) is None
+    assert flow(matrix([[1, 1], [0, 1]]), Fraction(1, 2), 1) is None
+
+
+def test_the_flow_of_a_nilpotent_generator_is_its_series() -> None:
+    """By hand at t = 2: N² has one entry 1, so E = I - 2 N + 2 N² and the integral is 2 I - 2 N + 4/3 N²."""
+    pair = flow(matrix([[0, 1, 3], [0, 0, 1], [0, 0, 0]]), Fraction(1, 2), Fraction(2))
+    assert pair is not None
+    assert str(pair[0]) == "[1 -2 -4; 0 1 -2; 0 0 1]"
+    assert str(pair[1]) == "[2 -2 -14/3; 0 2 -2; 0 0 2]"
     assert flow(matrix([[1, 1], [1, 0]]), Fraction(1, 2), 1) is None
     assert flow(identity(2), Fraction(1, 2), 1) is not None
 

@@ -63,8 +63,8 @@ class Reading:
         self.goal = self._goal(statement.claim)
         self.hypotheses = [(item.text, self.difference(item.equation)) for item in statement.hypotheses]
 
-    def read(self, tree: Expression, shape: Shape) -> Polynomial:
-        """A tree without sizes as a polynomial of the given shape.
+    def read(self, tree: Expression, shape: Shape | None) -> Polynomial:
+        """A tree without sizes as a polynomial of the given shape, or of its own.
 
         Raises:
             ClaimError: If the shapes do not fit.

@@ -59,7 +59,7 @@ class Algebra(Reading):
 
     def _axioms(self) -> Iterator[Axiom]:
         for text, polynomial in self.hypotheses:
-            yield from _with_transpose(Axiom(text, polynomial, (text,)))
+            yield from with_transpose(Axiom(text, polynomial, (text,)))
         yield from self._square_inverses()
         for name, matrix in self.pseudo_inverses.items():
             yield from self._penrose(name, matrix)
@@ -79,9 +79,7 @@ class Algebra(Reading):
             if square and value + polynomial.terms[()] == 0 and self.coefficients.is_constant(value):
                 product = Polynomial(polynomial.shape, {(second, first): self.coefficients.one})
                 label = f"{product} == I"
-                yield from _with_transpose(
-                    Axiom(label, product - self._identity(polynomial.shape[0]), (text,), "L-DIM")
-                )
+                yield from with_transpose(Axiom(label, product - self._identity(polynomial.shape[0]), (text,), "L-DIM"))
 
     def _penrose(self, name: str, a: Polynomial) -> Iterator[Axiom]:
         p, one = self.letter(name), self._identity(a.shape[0])
@@ -93,12 +91,12 @@ class Algebra(Reading):
             (f"(({a}) @ {name}).T == ({a}) @ {name}", (a @ p).T - a @ p),
             (f"({name} @ ({a})).T == {name} @ ({a})", (p @ a).T - p @ a),
         ):
-            yield from _with_transpose(Axiom(text, polynomial, source, "L-PINV", basic))
+            yield from with_transpose(Axiom(text, polynomial, source, "L-PINV", basic))
         lemma = "L-EXP" if str(a) in self.generators else "L-SQUARE" if self._is_definite(a) else ""
         if lemma:
             source = (f"{a} is invertible",)
             for text, polynomial in ((f"({a}) @ {name} == I", a @ p - one), (f"{name} @ ({a}) == I", p @ a - one)):
-                yield from _with_transpose(Axiom(text, polynomial, source, lemma, basic))
+                yield from with_transpose(Axiom(text, polynomial, source, lemma, basic))
 
     def _is_definite(self, a: Polynomial) -> bool:
         """Whether a matrix is a sum of positive multiples of squares A Aᵀ and of I."""
@@ -111,7 +109,7 @@ class Algebra(Reading):
         source = f"{name} = exp(-t ({generator}))"
         text = f"{name} == I - ({generator}) @ integral({name})"
         polynomial = flow - self._identity(generator.shape[0]) + generator @ integral
-        yield from _with_transpose(Axiom(text, polynomial, (source,), "L-EXP"))
+        yield from with_transpose(Axiom(text, polynomial, (source,), "L-EXP"))
         symmetry = self._symmetry(generator)
         if symmetry is not None:
             for letter in (flow, integral):
@@ -127,7 +125,7 @@ class Algebra(Reading):
                 label = f"{integral} @ ({middle}) == ({middle}) @ {right}"
                 pair = f"{name} commutes" if name == other else f"{name} and {other} intertwine"
                 sources = (f"{pair} with {middle}",)
-                yield from _with_transpose(Axiom(label, integral @ middle - middle @ right, sources, "L-UNIQUE"))
+                yield from with_transpose(Axiom(label, integral @ middle - middle @ right, sources, "L-UNIQUE"))
             yield from self._products(name, other)
 
     def _null_space(self, name: str, generator: Polynomial) -> Iterator[Axiom]:
@@ -144,7 +142,7 @@ class Algebra(Reading):
             time = self.coefficients.read(Symbol(TIME))
             label = f"{integral} @ ({projector}) == t * ({projector})"
             sources = (f"{name} is constant on the null space of its generator",)
-            yield from _with_transpose(Axiom(label, integral @ projector - projector.scaled(time), sources, "L-ZERO"))
+            yield from with_transpose(Axiom(label, integral @ projector - projector.scaled(time), sources, "L-ZERO"))
 
     def _products(self, first: str, second: str) -> Iterator[Axiom]:
         """exp(A) exp(B) = exp(B) exp(A) = exp(A + B) for commuting A and B, where all of them are at hand."""
@@ -217,7 +215,8 @@ class Algebra(Reading):
         return (word[start:end] for start in starts for end in ends if start < end)
 
 
-def _with_transpose(axiom: Axiom) -> Iterator[Axiom]:
+def with_transpose(axiom: Axiom) -> Iterator[Axiom]:
+    """The axiom, and its transpose where that is another."""
     yield axiom
     flipped = axiom.polynomial.T
     if axiom.polynomial not in (flipped, flipped.scaled(-1)):

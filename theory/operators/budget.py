@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -33,6 +33,19 @@ class Budget:
     terms: int = 20000
     seconds: float = 20.0
     seed: int = 0
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        """The budget of so many seconds; beyond the usual ceiling the limits on work grow with it.
+
+        Example:
+            >>> Budget.of(1.0).overlaps, Budget.of(60.0).overlaps
+            (1500, 4500)
+        """
+        usual = cls()
+        factor = max(1.0, seconds / usual.seconds)
+        grown = {name: int(getattr(usual, name) * factor) for name in ("models", "more_models", "overlaps", "terms")}
+        return replace(usual, seconds=seconds, **grown)
 
 
 class BudgetSpentError(Exception):

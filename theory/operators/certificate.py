@@ -1,7 +1,8 @@
 """A proof as text: the statement, and how its claim is a sum of multiples of axioms, all in the claim language.
 
 The multiples are ``left · axiom · right``, for a claim about scalars ``factor · tr(left · axiom)``; that is all a cyclic
-word needs, for what stands to the right of an axiom can be turned to its left.
+word needs, for what stands to the right of an axiom can be turned to its left. Axioms that are consequences by a lemma
+come with the proofs of their premises, each from axioms and earlier consequences.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import Any
 from theory.errors import ClaimError
 from theory.operators.axioms import Algebra, Axiom
 from theory.operators.budget import Clock, ticking
-from theory.operators.expressions import Derivative, Dimension, Limit, walk
+from theory.operators.cofactors import names_of, read_cofactor
+from theory.operators.consequences import Consequence, read_consequence
+from theory.operators.expressions import Shape
 from theory.operators.functionals import Trace, walk_scalar
-from theory.operators.parser import Names, parse_matrix, parse_scalar
+from theory.operators.parser import parse_scalar
 from theory.operators.scalars import Number, Operation, Power, Symbol
-from theory.operators.statement import FIELDS, Source, Statement, read_statement, texts
+from theory.operators.statement import FIELDS, Source, read_statement, texts
 from theory.operators.traces import show_scalar
 from theory.operators.words import Polynomial
 
 _STEP = ("left", "axiom", "right")
 _TRACE_STEP = ("factor", "left", "axiom")
+_DERIVED = ("rule", "arguments", "premises")
 _KINDS: dict[str, type] = {
     "claim": str,
     "shapes": dict,
@@ -32,6 +36,7 @@ _KINDS: dict[str, type] = {
     "flow": dict,
     "where": dict,
     "cofactors": list,
+    "consequences": list,
 }
 
 
@@ -60,21 +65,47 @@ class TraceStep:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A consequence with the proof of each of its premises."""
+
+    consequence: Consequence
+    proofs: tuple[Sequence[Step], ...]
+
+    @property
+    def axioms(self) -> tuple[Axiom, ...]:
+        """Its conclusions, with the sources of what the proofs used."""
+        sources = [source for proof in self.proofs for step in proof for source in step.axiom.sources]
+        return self.consequence.with_sources(sources).axioms
+
+
+@dataclass(frozen=True)
 class Certificate:
     """A certificate as it was read: the algebra is rebuilt from the statement, nothing else is taken over."""
 
     algebra: Algebra
+    derived: Sequence[Derived]
     steps: Sequence[Step | TraceStep]
 
 
-def write_certificate(source: Source, steps: Sequence[Step | TraceStep], clock: Clock | None = None) -> str:
+def write_certificate(
+    source: Source, derived: Sequence[Derived], steps: Sequence[Step | TraceStep], clock: Clock | None = None
+) -> str:
     """The certificate as JSON text.
 
     Raises:
         BudgetSpentError: If there is a clock and it ran out.
     """
     cofactors = [_written(step) for step in ticking(steps, clock)]
-    return json.dumps({**source.as_json(), "cofactors": cofactors}, indent=1, ensure_ascii=False)
+    consequences = [
+        {
+            "rule": item.consequence.rule,
+            "arguments": item.consequence.arguments,
+            "premises": [[_written(step) for step in ticking(proof, clock)] for proof in item.proofs],
+        }
+        for item in derived
+    ]
+    extra = {"consequences": consequences} if consequences else {}
+    return json.dumps({**source.as_json(), **extra, "cofactors": cofactors}, indent=1, ensure_ascii=False)
 
 
 def _written(step: Step | TraceStep) -> dict[str, str]:
@@ -101,14 +132,19 @@ def read_certificate(text: str, clock: Clock | None = None) -> Certificate:
     except (TypeError, ValueError, RecursionError) as error:
         message = f"certificate must be JSON, but it does not parse: {error}. Write it with prove()."
         raise ClaimError(message) from None
-    if not isinstance(data, dict) or set(data) != {*FIELDS, "cofactors"}:
+    if not isinstance(data, dict) or set(data) - {"consequences"} != {*FIELDS, "cofactors"}:
         keys = sorted(data) if isinstance(data, dict) else type(data).__name__
         wanted = ", ".join([*FIELDS, "cofactors"])
         message = f"certificate must have exactly the keys {wanted}, but it has {keys}. Write it with prove()."
         raise ClaimError(message)
-    statement = read_statement(_read_source(data))
-    algebra = Algebra(statement)
-    return Certificate(algebra, tuple(_read_step(algebra, item) for item in ticking(data["cofactors"], clock)))
+    algebra = Algebra(read_statement(_read_source(data)))
+    derived = []
+    for item in ticking(data.get("consequences", []), clock):
+        derived.append(_read_derived(algebra, item, clock))
+        # Only what comes later may use it.
+        algebra.axioms.update({axiom.name: axiom for axiom in derived[-1].axioms if axiom.name not in algebra.axioms})
+    read = _read_trace_step if algebra.about_scalars else _read_goal_step
+    return Certificate(algebra, derived, tuple(read(algebra, item) for item in ticking(data["cofactors"], clock)))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -122,44 +158,67 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_source(data: dict[str, Any]) -> Source:
     for name, kind in _KINDS.items():
-        if not isinstance(data[name], kind):
+        if name in data and not isinstance(data[name], kind):
             message = f"certificate[{name!r}] must be of type {kind.__name__}, but it is {data[name]!r}. Correct it."
             raise ClaimError(message)
     shapes, assume, scalars = data["shapes"], texts(data["assume"], "assume"), texts(data["scalars"], "scalars")
     return Source(data["claim"], shapes, assume, scalars, data["flow"], data["where"])
 
 
-def _read_step(algebra: Algebra, item: object) -> Step | TraceStep:
-    keys = _TRACE_STEP if algebra.about_scalars else _STEP
-    if not isinstance(item, dict) or set(item) != set(keys) or not all(isinstance(part, str) for part in item.values()):
-        message = f"a cofactor must have the texts {', '.join(keys)}, but it is {item!r}. Correct it."
+def _read_derived(algebra: Algebra, item: object, clock: Clock | None) -> Derived:
+    rule, arguments, premises = _parts(item, _DERIVED, "a consequence")
+    if not isinstance(rule, str) or not isinstance(premises, list) or not all(isinstance(p, list) for p in premises):
+        message = f"a consequence must have a rule and a list of proofs, but it is {item!r}. Correct it."
         raise ClaimError(message)
-    axiom = algebra.axioms.get(item["axiom"])
-    if axiom is None:
-        message = f"a cofactor must name an axiom of its statement, but it names `{item['axiom']}`. Assume it there."
+    consequence = read_consequence(algebra, rule, texts(arguments, "arguments"))
+    if len(premises) != len(consequence.premises):
+        message = f"a consequence by `{rule}` must have {len(consequence.premises)} proofs, but it has {len(premises)}. Correct it."
+        raise ClaimError(message)
+    pairs = zip(consequence.premises, premises, strict=True)
+    proofs = [tuple(_read_step(algebra, step, goal.shape) for step in ticking(proof, clock)) for goal, proof in pairs]
+    return Derived(consequence, tuple(proofs))
+
+
+def _parts(item: object, keys: Sequence[str], what: str) -> list[Any]:
+    if not isinstance(item, dict) or set(item) != set(keys):
+        message = f"{what} must have the texts {', '.join(keys)}, but it is {item!r}. Correct it."
+        raise ClaimError(message)
+    return [item[key] for key in keys]
+
+
+def _read_goal_step(algebra: Algebra, item: object) -> Step:
+    return _read_step(algebra, item, algebra.goal.shape)
+
+
+def _read_step(algebra: Algebra, item: object, goal: Shape) -> Step:
+    left, name, right = _texts(item, _STEP)
+    axiom = _axiom(algebra, name)
+    rows, columns = axiom.polynomial.shape
+    return Step(read_cofactor(algebra, left, (goal[0], rows)), axiom, read_cofactor(algebra, right, (columns, goal[1])))
+
+
+def _read_trace_step(algebra: Algebra, item: object) -> TraceStep:
+    text, left, name = _texts(item, _TRACE_STEP)
+    axiom = _axiom(algebra, name)
+    factor = parse_scalar(text, names_of(algebra.statement), "cofactor")
+    if not all(isinstance(part, Trace | Number | Symbol | Operation | Power) for part in walk_scalar(factor)):
+        message = f"a factor must be a polynomial in traces, but it is `{text}`. Carry the rest out."
         raise ClaimError(message)
     rows, columns = axiom.polynomial.shape
-    if algebra.about_scalars:
-        factor = parse_scalar(item["factor"], _names(algebra.statement), "cofactor")
-        if not all(isinstance(part, Trace | Number | Symbol | Operation | Power) for part in walk_scalar(factor)):
-            message = f"a factor must be a polynomial in traces, but it is `{item['factor']}`. Carry the rest out."
-            raise ClaimError(message)
-        return TraceStep(algebra.read_scalar(factor), _read_factor(algebra, item["left"], (columns, rows)), axiom)
-    left = _read_factor(algebra, item["left"], (algebra.goal.shape[0], rows))
-    right = _read_factor(algebra, item["right"], (columns, algebra.goal.shape[1]))
-    return Step(left, axiom, right)
+    return TraceStep(algebra.read_scalar(factor), read_cofactor(algebra, left, (columns, rows)), axiom)
 
 
-def _read_factor(algebra: Algebra, text: str, shape: tuple[Dimension, Dimension]) -> Polynomial:
-    tree = parse_matrix(text, _names(algebra.statement), "cofactor")
-    if any(isinstance(part, Derivative | Limit) for part in walk(tree)):
-        message = f"a cofactor must be free of d and limit, but it is `{text}`. Carry them out."
+def _texts(item: object, keys: Sequence[str]) -> list[str]:
+    parts = _parts(item, keys, "a cofactor")
+    if not all(isinstance(part, str) for part in parts):
+        message = f"a cofactor must have the texts {', '.join(keys)}, but it is {item!r}. Correct it."
         raise ClaimError(message)
-    return algebra.read(algebra.statement.dynamics.resolve(tree), shape)
+    return parts
 
 
-def _names(statement: Statement) -> Names:
-    dynamics = statement.dynamics
-    flows = frozenset(dynamics.generators)
-    sizes = frozenset(size for shape in dynamics.shapes.values() for size in shape if isinstance(size, str))
-    return Names(frozenset(dynamics.shapes) - flows, flows, frozenset({*statement.scalars, "t"}), dimensions=sizes)
+def _axiom(algebra: Algebra, name: str) -> Axiom:
+    axiom = algebra.axioms.get(name)
+    if axiom is None:
+        message = f"a cofactor must name an axiom of its statement, but it names `{name}`. Assume it there."
+        raise ClaimError(message)
+    return axiom

@@ -184,11 +184,11 @@ def flow(g: ExactMatrix, base: Fraction, time: Any) -> tuple[ExactMatrix, ExactM
     Args:
         g: The generator.
         base: :math:`e^{-t}`, in (0, 1).
-        time: What stands for t itself, which is transcendental; it appears on the null space of G only.
+        time: What stands for t itself, which is transcendental; it appears where G is 0 or nilpotent only.
     """
     spectrum = integer_spectrum(g)
     if spectrum is None:
-        return None
+        return _series(g, time)
     one = identity(g.shape[0])
     exponential, integral = 0 * one, 0 * one
     for root in spectrum:
@@ -200,3 +200,14 @@ def flow(g: ExactMatrix, base: Fraction, time: Any) -> tuple[ExactMatrix, ExactM
         exponential = exponential + decay * projector
         integral = integral + (time if root == 0 else (1 - decay) / root) * projector
     return exponential, integral
+
+
+def _series(g: ExactMatrix, time: Any) -> tuple[ExactMatrix, ExactMatrix] | None:
+    """The same for a nilpotent generator, whose series ends; None if it is not nilpotent."""
+    term = identity(g.shape[0])
+    exponential, integral = 0 * term, 0 * term
+    for index in range(g.shape[0]):
+        exponential = exponential + term
+        integral = integral + time * Fraction(1, index + 1) * term
+        term = time * Fraction(-1, index + 1) * (g @ term)
+    return None if term else (exponential, integral)

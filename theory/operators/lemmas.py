@@ -7,9 +7,15 @@ LEMMAS: dict[str, str] = {
         "For every square G, E = exp(-tG) exists, is invertible and differentiable, E' = -GE, E(0) = I; with "
         "F = ∫₀ᵗ exp(-sG) ds: F' = E, F(0) = 0, E = I - GF. For symmetric G both are symmetric."
     ),
-    "L-PINV": "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations.",
+    "L-PINV": (
+        "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations. Hence AM = NB and "
+        "AᵀN = MBᵀ imply A⁺N = MB⁺."
+    ),
     "L-DIM": "For square A and B of one size, AB = I implies BA = I.",
-    "L-SQUARE": "AAᵀ ≥ 0 for every real A; so a sum of positive multiples of such squares and of I is invertible.",
+    "L-SQUARE": (
+        "AAᵀ ≥ 0 for every real A, and only A = 0 has the square 0; so a sum of positive multiples of such squares and of I "
+        "is invertible."
+    ),
     "L-SINGULAR": "σ_min(A)‖v‖ ≤ ‖Av‖ ≤ σ_max(A)‖v‖ for every square real A and every vector v.",
     "L-LIMIT": (
         "exp(-tAAᵀ) → I - AA⁺ for t → ∞ and every real A; exp(-tS) → 0 and its integral over time → S⁻¹ for a sum S "
@@ -18,8 +24,8 @@ LEMMAS: dict[str, str] = {
     "L-ZERO": "A differentiable function on an interval with derivative zero is constant.",
     "L-UNIQUE": (
         "A linear differential equation with continuous coefficients has one solution for each start. Hence "
-        "GM = MH implies f(G)M = Mf(H) for f(G) = exp(-tG) and for its integral over time, and AB = BA implies "
-        "exp(A)exp(B) = exp(A + B)."
+        "GM = MH implies f(G)M = Mf(H) for f(G) = exp(-tG) and for its integral over time, AB = BA implies "
+        "exp(A)exp(B) = exp(A + B), and where GᵏM = 0 both f(G)M are the first k terms of their series."
     ),
     "L-CALCULUS": (
         "For symmetric S and every function f on its eigenvalues, f(S) = Σ f(λ) P_λ is well defined, and f → f(S) keeps "

@@ -120,16 +120,24 @@ class ModelSearch:
         self._scalars = [name for name in statement.scalars if name in used]
         self._timed = bool(self._flows) or TIME in used
 
-    def run(self, draws: int) -> Counterexample | None:
+    def run(self, draws: int, patience: int | None = None) -> Counterexample | None:
         """Look for a counterexample among so many draws.
+
+        Args:
+            draws: How many.
+            patience: Draws that may fail to satisfy the hypotheses before the rest is given up; None for all.
 
         Raises:
             BudgetSpentError: If the clock ran out.
         """
         if not self._possible():
             return None
+        failed = 0
         for size in self._sizes(draws):
             model = self._satisfying(self._draw(size))
+            failed += model is None
+            if failed == patience:
+                return None
             if model is not None and not self._holds(self.statement.claim, model, _TRIAL_TIME):
                 found = self._confirmed(model)
                 if found is not None:

@@ -35,10 +35,11 @@ class Proof:
             have a meaning.
         lemmas: Names from `LEMMAS`.
         residual: What is left of the claim when it is undecided.
-        completed: For an undecided claim: true if the search ended, so that the claim does not follow from these
+        completed: For an undecided claim: true if the completion ended, so that the claim is not derivable from these
             axioms; false if the budget was spent, or for traces, where the end of the search says less.
         seconds: The time it took.
         reason: Why an undecided claim is undecided.
+        model_met: False if no matrices that satisfy the hypotheses were met: the claim may then speak of nothing.
     """
 
     verdict: Verdict
@@ -52,6 +53,7 @@ class Proof:
     completed: bool = False
     seconds: float = 0.0
     reason: str = ""
+    model_met: bool = True
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.claim}"]
@@ -60,6 +62,8 @@ class Proof:
         for name, items in (("uses", self.used), ("provided", self.side_conditions), ("modulo", self.lemmas)):
             if items:
                 lines.append(f"{name}: {', '.join(items)}")
+        if not self.model_met:
+            lines.append("caution: no matrices that satisfy the hypotheses were met")
         if self.residual is not None:
             lines.append(f"left over ({self.reason}): {self.residual}")
         return "\n  ".join(lines)
@@ -87,7 +91,8 @@ def recheck(certificate: str, clock: Clock | None = None) -> Proof:
     if not adds_up(read, clock):
         message = f"certificate must add up to its claim `{statement.source.claim}`, but it does not. Prove it again."
         raise ClaimError(message)
-    axioms = [step.axiom for step in read.steps]
+    proofs = [read.steps, *(proof for item in read.derived for proof in item.proofs)]
+    axioms = [step.axiom for steps in proofs for step in steps]
     used = dict.fromkeys([*_rates_used(statement), *(source for axiom in axioms for source in axiom.sources)])
     return Proof(
         "proved",

@@ -151,6 +151,11 @@ class Completion:
         """The proof of the goal down to the axioms."""
         return self.steps(self.proof)
 
+    def derivation_of(self, polynomial: Polynomial) -> list[Derivation] | None:
+        """How the rules reduce a matrix to zero; None if they do not. Its words must be among those given at the start."""
+        rest, used = self._reduce(self._encoded(polynomial))
+        return None if rest else [Derivation(-step.coefficient, step.left, step.equation, step.right) for step in used]
+
     def show_residual(self) -> str:
         """What is left of the goal."""
         terms = {self.encoding.word(code): value for code, value in self.residual.items()}
