@@ -10,7 +10,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "theory.setting": ("Setting",),
-    "theory.layers": ("Layer", "Linear", "Conv"),
+    "theory.layers": (
+        "Layer",
+        "Linear",
+        "Conv",
+        "CircularConv",
+        "LocallyConnected",
+        "Polynomial",
+        "Features",
+        "Residual",
+    ),
     "theory.optimizers": (
         "Optimizer",
         "Descent",

@@ -218,10 +218,10 @@ def input_shapes(draw: DrawFn, layer: Layer, *, room: int = 2) -> Shape:
         >>> find(input_shapes(Conv((3, 1), padding="valid", groups=2)), lambda shape: True)
         (2, 3, 1)
     """
-    least = _least(lambda size: any(_accepts(layer, (layer.blocks(), *(size,) * axes)) for axes in range(4)))
-    fits = [axes for axes in range(4) if _accepts(layer, (layer.blocks(), *(least,) * axes))]
+    least = _least(lambda size: any(_accepts(layer, (layer.channel_groups(), *(size,) * axes)) for axes in range(4)))
+    fits = [axes for axes in range(4) if _accepts(layer, (layer.channel_groups(), *(least,) * axes))]
     sizes = [least] * draw(st.sampled_from(fits))
-    channels = layer.blocks() * draw(st.integers(1, 6 if not sizes else 2))
+    channels = layer.channel_groups() * draw(st.integers(1, 6 if not sizes else 2))
     for axis in range(len(sizes)):
         sizes[axis] = _least(partial(_fits, layer, [channels, *sizes], axis + 1))
     return (channels, *(size + draw(st.integers(0, room)) for size in sizes))
@@ -294,7 +294,7 @@ def initial_weights(draw: DrawFn, layer: Layer, shape: Shape, channels: int) -> 
         ((1, 2), None)
     """
     size, rng = draw(st.sampled_from([0.0, 0.01, 1.0])), np.random.default_rng(draw(seeds()))
-    return Gaussian(size).draw(rng, layer.weight_shape(shape, channels), layer.bias_shape(channels), 1)
+    return Gaussian(size).draw(rng, layer.weight_shape(shape, channels), layer.bias_shape(shape, channels), 1)
 
 
 @st.composite
@@ -306,7 +306,7 @@ def targets(draw: DrawFn, layer: Layer, shape: Shape, examples: int, kinds: Coll
         >>> find(targets(Linear(), (2,), 1, kinds=["identity"]), lambda target: True)
         Identity()
     """
-    output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
+    output = layer.output_shape(shape, layer.channel_groups() * draw(st.integers(1, 2)))
     entries = {"linear_map": int(np.prod(output) * np.prod(shape)), "constant": int(np.prod(output))}
     kind = draw(st.sampled_from([k for k in kinds if entries.get(k, 0) <= MAX_TARGET_ENTRIES] or list(kinds)))
     if kind in ("identity", "given"):
@@ -371,7 +371,7 @@ def problems(
     target = draw(targets(layer, shape, len(x), [k for k in target_kinds if (k == "identity") == identity]))
     loss, given = draw(st.sampled_from(list(losses))), None
     if isinstance(target, Given):
-        output = layer.output_shape(shape, layer.blocks() * draw(st.integers(1, 2)))
+        output = layer.output_shape(shape, layer.channel_groups() * draw(st.integers(1, 2)))
         given = np.random.default_rng(draw(seeds())).standard_normal((len(x), *output))
     y = target.resolve(x).values(layer, x, np) if given is None else given
     setting = Setting(layer, GradientFlow(), target, loss)

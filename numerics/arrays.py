@@ -80,6 +80,16 @@ def check_shape(argument: str, array: Float, shape: tuple[int, ...], what: str) 
         raise SettingError(message)
 
 
+def adjoint(array: Float) -> Float:
+    """The conjugate transpose of the last two axes; the transpose, without a copy, where the numbers are real."""
+    return array.conj().swapaxes(-1, -2)
+
+
+def squares(array: Float) -> Float:
+    """The squared modulus of each entry, real."""
+    return (array.conj() * array).real
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Underflow to 0 and overflow to infinity are the right limits of exponentials; they need no warning."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import expm
 
-from numerics.arrays import Float, quiet
+from numerics.arrays import Float, adjoint, quiet
 from numerics.integrate import Integration
 from numerics.predictor import Predictor
 from theory.errors import SettingError
@@ -131,16 +131,22 @@ class Budget:
         self.sigma: Float = np.append(predictor.spectrum.values.ravel(), 0.0)
         self.sizes = {
             "features": float(np.linalg.norm(self.problem.features)),
-            "targets": float(np.linalg.norm(self.problem.columns)),
+            "targets": float(np.linalg.norm(self.problem.columns)) + 2 * self._untrained,
             "start": float(np.linalg.norm(self.problem.start)),
         }
+
+    @property
+    def _untrained(self) -> float:
+        """The size of what the layer adds untrained: torch adds it to the outputs, and subtracts targets as large."""
+        offset = self.problem.offset(self.problem.inputs)
+        return 0.0 if offset is None else float(np.linalg.norm(offset))
 
     @cached_property
     def travel(self) -> Float:
         """How far each mode moves until the end of time, ‖(W0 − W∞)u‖, the null space last; (r + 1,)."""
         final = self._final
         modes = np.linalg.norm((self.problem.start - final) @ self.predictor.spectrum.left, axis=1).ravel()
-        start_modes = self.problem.start @ self.predictor.spectrum.left @ self.predictor.spectrum.left.swapaxes(-1, -2)
+        start_modes = self.problem.start @ self.predictor.spectrum.left @ adjoint(self.predictor.spectrum.left)
         still = float(np.linalg.norm(self.problem.start - start_modes)) if self.rates[-1] > 0 else 0.0
         moving = np.where(self.rates[:-1] > 0, modes, 0.0)
         return np.append(moving, still)
@@ -153,10 +159,10 @@ class Budget:
             gain = np.where(p.rates > 0, self.problem.scale * p.spectrum.values / np.where(p.rates > 0, p.rates, 1), 0)
         learned = np.where(p.rates > 0, gain, 0)[:, None, :] * p._target_modes
         kept = np.where(p.rates > 0, 0.0, 1.0)[:, None, :] * p._start_modes
-        inside = (learned + kept) @ p.spectrum.left.swapaxes(-1, -2)
+        inside = (learned + kept) @ adjoint(p.spectrum.left)
         if p.setting.weight_decay > 0:
             return inside
-        return inside + self.problem.start - p._start_modes @ p.spectrum.left.swapaxes(-1, -2)
+        return inside + self.problem.start - p._start_modes @ adjoint(p.spectrum.left)
 
     def _propagated(self, optimizer: Optimizer, time: float, forward: float, product: float, state: float) -> float:
         """The effect up to a time of relative errors in the residual, in the product with Φᵀ, and in the state."""
@@ -181,13 +187,13 @@ class Budget:
 
     def rounding(self, steps: float, unit: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of a training of so many steps in arithmetic of unit roundoff ``unit``."""
-        _, features, columns = self.problem.features.shape
+        features, columns = self.problem.lengths
         forward, product = ((n * unit) / (1 - n * unit) for n in (features + 3, columns + 5))
         return self._propagated(optimizer or self.predictor.setting.optimizer, steps, forward, product, 3 * unit)
 
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""
-        relative = 4 * max(self.problem.features.shape[-2:]) * UNITS["float64"]
+        relative = 4 * max(self.problem.lengths) * UNITS["float64"]
         if math.isinf(time):
             return self._at_infinity(relative)
         chosen = optimizer or self.predictor.setting.optimizer

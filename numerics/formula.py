@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arrays import Float, quiet
+from numerics.arrays import Float, adjoint, quiet
 from numerics.problem import Problem
 from numerics.spectrum import spectrum
 from theory.errors import SettingError
@@ -42,7 +42,7 @@ def letters(problem: Problem, test: Float | None = None) -> dict[str, Any]:
         rows = setting.layer.identity_features(problem.input_shape)
         star = np.zeros_like(problem.start)
         for block, row in enumerate(rows):
-            star[block, range(len(row)), row] = 1.0
+            star[block, range(len(row)), row] = setting.layer.identity_gain(problem.input_shape)
         values["Wstar"] = star
     return values
 
@@ -103,7 +103,7 @@ def exponential(generator: Float, time: float) -> tuple[Float, Float]:
 
 
 def _compose(basis: Float, values: Float) -> Float:
-    product: Float = (basis * values[:, None, :]) @ basis.swapaxes(-1, -2)
+    product: Float = (basis * values[:, None, :]) @ adjoint(basis)
     return product
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from numerics.arrays import Float, check_times, quiet
+from numerics.arrays import Float, check_times, quiet, squares
 from numerics.problem import Problem, assemble
 from theory.component import check_number
 from theory.errors import SettingError
@@ -125,7 +125,7 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
         state = tuple(flat.reshape(shape))
         return np.array(optimizer.velocity(state, problem.gradient, t)).ravel()
 
-    rate = problem.scale * float((problem.features**2).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
+    rate = problem.scale * float(squares(problem.features).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
     last = float(times[-1]) if times.size else 0.0
     fastest = max(speeds(optimizer, rate, last or 1.0))
     stiff = fastest * last > MAX_STIFFNESS

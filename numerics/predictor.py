@@ -9,7 +9,6 @@ Nothing but :math:`1 - g`, which every optimiser computes without cancellation, 
 :math:`\sigma = 0` drops out by itself, so that singular data need no special case.
 """
 
-import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arrays import Float, check_times, quiet
+from numerics.arrays import Float, adjoint, check_times, quiet, squares
 from numerics.files import whole_file
 from numerics.problem import Problem, assemble
 from numerics.spectrum import Spectrum, spectrum
@@ -73,10 +72,12 @@ class Predictor:
         self.problem = problem
         self.setting = problem.setting
         with quiet():
-            self.spectrum: Spectrum = spectrum(problem.features)
+            self.spectrum: Spectrum = spectrum(
+                problem.features, problem.setting.layer.feature_noise(problem.input_shape)
+            )
             self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
             self._start_modes: Float = problem.start @ self.spectrum.left
-            self._target_modes: Float = problem.columns @ self.spectrum.right.swapaxes(-1, -2)
+            self._target_modes: Float = problem.columns @ adjoint(self.spectrum.right)
         largest = float(self.spectrum.values.max())
         if not (largest == 0 or SMALLEST < largest < LARGEST):
             message = (
@@ -135,7 +136,7 @@ class Predictor:
     def theta(self, times: Any) -> Float:
         """The weights as blocks with the bias as last column, (T, blocks, q, d)."""
         kept, coefficients = self._coefficients(times)
-        return kept * self.problem.start + coefficients @ self.spectrum.left.swapaxes(-1, -2)
+        return kept * self.problem.start + coefficients @ adjoint(self.spectrum.left)
 
     def weight(self, times: Any) -> Float:
         """Torch's weight, (T, *weight shape), at flow times or step counts; ``math.inf`` is the limit."""
@@ -147,12 +148,13 @@ class Predictor:
 
     def predict(self, x: Any, times: Any) -> Float:
         """The network's outputs on examples, (T, N, *output shape); no weight is formed."""
-        features = self.setting.layer.features(self.problem.check_examples(x), np)
+        x = self.problem.check_examples(x)
+        features = self.setting.layer.features(x, np)
         kept, coefficients = self._coefficients(times)
-        columns = kept * (self.problem.start @ features) + coefficients @ (
-            self.spectrum.left.swapaxes(-1, -2) @ features
-        )
-        return self.setting.layer.from_columns(columns, self.problem.input_shape, np)  # type: ignore[no-any-return]
+        columns = kept * (self.problem.start @ features) + coefficients @ (adjoint(self.spectrum.left) @ features)
+        outputs: Float = self.setting.layer.from_columns(columns, self.problem.input_shape, np)
+        offset = self.problem.offset(x)
+        return outputs if offset is None else outputs + offset
 
     def error(self, x: Any, times: Any) -> Float:
         """The squared error ‖f(x) − target(x)‖² of each example, (T, N).
@@ -169,11 +171,11 @@ class Predictor:
         r"""The training loss, (T,), in the setting's own scale; with ``penalty`` the decay's :math:`\tfrac{\mu}{2}\|W\|^2` too."""
         kept, coefficients = self._coefficients(times)
         modes = kept * self._start_modes + coefficients
-        explained = ((modes * self.spectrum.values[:, None, :] - self._target_modes) ** 2).sum(axis=(1, 2, 3))
+        explained = squares(modes * self.spectrum.values[:, None, :] - self._target_modes).sum(axis=(1, 2, 3))
         rest = self.problem.columns - self._target_modes @ self.spectrum.right
-        loss = self.problem.scale / 2 * (explained + (rest**2).sum())
+        loss = self.problem.scale / 2 * (explained + squares(rest).sum())
         if penalty:
-            loss = loss + self.setting.weight_decay / 2 * (self.theta(times) ** 2).sum(axis=(1, 2, 3))
+            loss = loss + self.setting.weight_decay / 2 * squares(self.theta(times)).sum(axis=(1, 2, 3))
         return loss  # type: ignore[no-any-return]
 
     def effective_rank(self, times: Any) -> Float:
@@ -198,11 +200,11 @@ class Predictor:
         channels = self.problem.columns.shape[1]
         _, progress = self.response(times)
         kept, still = self.response(times, np.array([self.setting.weight_decay]))
-        modes = self.spectrum.left.swapaxes(-1, -2) @ features
+        modes = adjoint(self.spectrum.left) @ features
         change = (still[:, :, None] - progress)[..., None] * modes
         v = kept[:, :, None, None] * features + self.spectrum.left @ change
-        positions = math.prod(layer.positions(self.problem.input_shape))
-        spread = (v**2).sum(axis=2).reshape((len(v), layer.blocks(), len(x), positions)).sum(axis=(1, 3))
+        columns = layer.columns(self.problem.input_shape)
+        spread = squares(v).sum(axis=2).reshape((len(v), len(features), len(x), columns)).sum(axis=(1, 3))
         return channels * init_std**2 * spread + self.from_start(0 * self.problem.start).error(x, times)  # type: ignore[no-any-return]
 
     def from_start(self, start: Float) -> "Predictor":

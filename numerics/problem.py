@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arrays import Float, check_shape, real_array
+from numerics.arrays import Float, adjoint, check_shape, real_array
 from theory.errors import SettingError
 from theory.layers import check_whole
 from theory.setting import Setting
@@ -22,6 +22,8 @@ class Problem:
         inputs: (N, *input_shape) float64.
         targets: (N, *output_shape) float64.
         start: (blocks, q, d), the initial weight with the bias as its last column.
+
+    Features, columns and weights in blocks are complex where the layer's features are.
     """
 
     setting: Setting
@@ -37,9 +39,21 @@ class Problem:
 
     @cached_property
     def columns(self) -> Float:
-        """Y, (blocks, q, M)."""
-        columns: Float = self.setting.layer.to_columns(self.targets, np)
+        """Y, (blocks, q, M): the targets, less what the layer adds to its outputs untrained."""
+        offset = self.offset(self.inputs)
+        columns: Float = self.setting.layer.to_columns(self.targets if offset is None else self.targets - offset, np)
         return columns
+
+    def offset(self, x: Float) -> Float | None:
+        """What the layer adds to its outputs untrained, (N, *output_shape), or None."""
+        offset: Float | None = self.setting.layer.offset(x, np)
+        return offset
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """How many products torch's module sums for one output, and for one entry of the weight's gradient."""
+        layer = self.setting.layer
+        return layer.fan_in(self.input_shape) + layer.bias, len(self.inputs) * layer.weight_uses(self.input_shape)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -54,11 +68,11 @@ class Problem:
     def gradient(self, theta: Float) -> Float:
         """The gradient of the loss in blocks: c (W Φ − Y) Φᵀ + μ W."""
         residual = theta @ self.features - self.columns
-        return self.scale * residual @ self.features.swapaxes(-1, -2) + self.setting.weight_decay * theta
+        return self.scale * residual @ adjoint(self.features) + self.setting.weight_decay * theta
 
     def to_torch(self, theta: Float) -> tuple[Float, Float | None]:
         """Block weights (..., blocks, q, d) in torch's layout: weight and bias."""
-        weight, bias = self.setting.layer.from_blocks(theta, self.input_shape)
+        weight, bias = self.setting.layer.from_blocks(theta, self.input_shape, np)
         return weight, bias
 
     def to_blocks(self, weights: Float, biases: Float | None) -> Float:
@@ -106,7 +120,8 @@ def assemble(
         )
         raise SettingError(message)
     layer.check(x.shape[1:])
-    setting = replace(setting, target=setting.target.resolve(x))
+    layer = layer.resolve(x, np)
+    setting = replace(setting, layer=layer, target=setting.target.resolve(x))
     if isinstance(setting.target, Given):
         if targets is None:
             message = "targets must be given with target Given(), but they are None. Pass an array (N, *output_shape)."
@@ -120,12 +135,15 @@ def assemble(
     else:
         y = np.asarray(setting.target.values(layer, x, np))
     channels = y.shape[1]
-    if channels == 0 or channels % layer.blocks():
+    if channels == 0 or channels % layer.channel_groups():
         message = (
-            f"targets must have a positive multiple of {layer.blocks()} channels for this layer, but they have {channels}. "
+            f"targets must have a positive multiple of {layer.channel_groups()} channels for this layer, but they have {channels}. "
             "Change the targets or the groups."
         )
         raise SettingError(message)
+    offset = layer.offset(x, np)
+    if offset is not None:
+        check_shape("targets", y, offset.shape, f"the input that {layer} adds to its outputs")
     start = _start(setting, x.shape[1:], channels, initial_weight, initial_bias, seed)
     # One memory order, whatever the caller's: matrix products, and so a saved and loaded problem, then agree bit for bit.
     x, y, start = (np.ascontiguousarray(array) for array in (x, y, start))
@@ -134,7 +152,7 @@ def assemble(
 
 def _start(setting: Setting, input_shape: tuple[int, ...], channels: int, weight: Any, bias: Any, seed: int) -> Float:
     layer = setting.layer
-    weight_shape, bias_shape = layer.weight_shape(input_shape, channels), layer.bias_shape(channels)
+    weight_shape, bias_shape = layer.weight_shape(input_shape, channels), layer.bias_shape(input_shape, channels)
     what = f"{setting.layer} on inputs of shape {input_shape} with {channels} outputs"
     if weight is None:
         if bias is not None:

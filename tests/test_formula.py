@@ -194,7 +194,7 @@ def test_a_formula_that_is_none_is_refused(text):
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{t.id} {case.name}") for t in library() for case in t.cases])
 def test_every_measured_formula_can_be_evaluated_and_has_the_shape_of_the_probed_weight(case):
     layer = case.setting.layer
-    channels = 6 // layer.blocks() * layer.blocks()
+    channels = 6 // layer.channel_groups() * layer.channel_groups()
     x, test = np.random.default_rng(2).random((2, 2, channels, 6, 6))
     optimizer = GradientFlow() if case.setting.optimizer.discrete else case.setting.optimizer
     problem = assemble(replace(case.setting, optimizer=optimizer), layer.arrange(x))

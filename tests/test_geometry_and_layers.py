@@ -93,9 +93,9 @@ def test_features_are_what_a_plain_loop_over_the_padded_input_reads(drawn):
 @given(st.data())
 def test_weights_times_features_are_the_output_of_torchs_module(data):
     layer, x = data.draw(layers_with_inputs())
-    channels = layer.blocks() * data.draw(st.integers(1, 2))
+    channels = layer.channel_groups() * data.draw(st.integers(1, 2))
     rng = np.random.default_rng(data.draw(seeds()))
-    bias_shape = layer.bias_shape(channels)
+    bias_shape = layer.bias_shape(x.shape[1:], channels)
     weight = rng.standard_normal(layer.weight_shape(x.shape[1:], channels))
     assert_computes_torchs_layer(layer, x, weight, None if bias_shape is None else rng.standard_normal(bias_shape))
 
@@ -140,14 +140,14 @@ def test_features_are_computed_on_the_device_of_the_input(device):
 def test_weights_survive_the_way_to_blocks_and_back(data):
     layer = data.draw(layers())
     shape = data.draw(input_shapes(layer))
-    channels = layer.blocks() * data.draw(st.integers(1, 3))
+    channels = layer.channel_groups() * data.draw(st.integers(1, 3))
     weight, bias = data.draw(initial_weights(layer, shape, channels))
     batch = np.stack([weight, 2 * weight + 1])
     biases = None if bias is None else np.stack([bias, 3 * bias + 1])
     for xp, convert in ((np, np.asarray), (torch, torch.tensor)):
         theta = layer.to_blocks(convert(batch), None if biases is None else convert(biases), xp, lead=1)
-        assert theta.shape[:3] == (2, layer.blocks(), channels // layer.blocks())
-        back, back_bias = layer.from_blocks(theta, shape)
+        assert theta.shape[:3] == (2, layer.channel_groups(), channels // layer.channel_groups())
+        back, back_bias = layer.from_blocks(theta, shape, xp)
         np.testing.assert_array_equal(np.asarray(back), batch)
         assert (back_bias is None) == (biases is None)
         if biases is not None:
@@ -158,7 +158,7 @@ def test_weights_survive_the_way_to_blocks_and_back(data):
 def test_outputs_survive_the_way_to_columns_and_back(data):
     layer = data.draw(layers())
     shape = data.draw(input_shapes(layer))
-    count, channels = data.draw(st.integers(0, 3)), layer.blocks() * data.draw(st.integers(1, 3))
+    count, channels = data.draw(st.integers(0, 3)), layer.channel_groups() * data.draw(st.integers(1, 3))
     output = (count, *layer.output_shape(shape, channels))
     values = np.arange(math.prod(output), dtype=float).reshape(output)
     for xp, convert in ((np, np.asarray), (torch, torch.tensor)):
@@ -172,10 +172,10 @@ def test_outputs_survive_the_way_to_columns_and_back(data):
 def test_columns_run_over_examples_slowest_and_blocks_over_consecutive_channels(data):
     layer = data.draw(layers())
     shape = data.draw(input_shapes(layer))
-    output = layer.output_shape(shape, 2 * layer.blocks())
+    output = layer.output_shape(shape, 2 * layer.channel_groups())
     values = np.arange(2 * math.prod(output)).reshape(2, *output)
-    flat = values.reshape(2, layer.blocks(), 2, -1)
-    expected = [[[*flat[0, block, q], *flat[1, block, q]] for q in range(2)] for block in range(layer.blocks())]
+    flat = values.reshape(2, layer.channel_groups(), 2, -1)
+    expected = [[[*flat[0, block, q], *flat[1, block, q]] for q in range(2)] for block in range(layer.channel_groups())]
     np.testing.assert_array_equal(layer.to_columns(values, np), expected)
 
 
@@ -209,7 +209,7 @@ def test_the_gradient_is_what_torch_differentiates(case):
 def test_fan_in_is_torchs(data):
     layer = data.draw(layers())
     shape = data.draw(input_shapes(layer))
-    weight = torch.empty(layer.weight_shape(shape, layer.blocks()))
+    weight = torch.empty(layer.weight_shape(shape, layer.channel_groups()))
     assert layer.fan_in(shape) == torch.nn.init._calculate_fan_in_and_fan_out(weight)[0]
 
 

@@ -232,7 +232,7 @@ def test_the_expected_error_is_the_average_over_random_starts(layer, target, dec
     for index, at in enumerate((0.0, time)):
         # The flow is affine in the start: its linear part and its offset from two exponentials, no spectrum.
         still = flow_by_block_expm(p.from_start(0 * p.problem.start).problem, at)
-        units = np.eye(p.problem.start.shape[-1])[None].repeat(layer.blocks(), axis=0)
+        units = np.eye(p.problem.start.shape[-1])[None].repeat(layer.channel_groups(), axis=0)
         zero = Setting(layer, GradientFlow(), Given(), weight_decay=decay)
         kernel = flow_by_block_expm_of(zero, p, units, at)
         outputs = (thetas @ kernel + still) @ features

@@ -78,7 +78,7 @@ def test_optimizers_are_never_of_a_kind_without_a_closed_form():
     "condition",
     [
         lambda case: case.setting.weight_decay > 0 and case.setting.loss == "mse",
-        lambda case: case.setting.layer.blocks() == 3 and case.setting.layer.bias,
+        lambda case: case.setting.layer.channel_groups() == 3 and case.setting.layer.bias,
         lambda case: len(case.inputs) == 3 and (case.inputs[0] == case.inputs[2]).all() and case.inputs.any(),
         lambda case: case.inputs.ndim > 2 and case.inputs[:, 0].any() and not case.inputs[:, -1].any(),
         lambda case: not np.any(case.initial_weight),
@@ -122,7 +122,7 @@ def test_a_layer_takes_the_shapes_drawn_for_it(data, odd):
     layer = data.draw(layers(odd=odd))
     shape = data.draw(input_shapes(layer))
     layer.check(shape)
-    assert shape[0] % layer.blocks() == 0
+    assert shape[0] % layer.channel_groups() == 0
     if odd:
         layer.identity_features(shape)
     if isinstance(layer, Conv):
@@ -225,8 +225,8 @@ def test_optimizers_converge_on_every_rate_up_to_the_largest(rate_max):
 def test_weights_have_torchs_shapes_and_targets_the_outputs(data):
     layer = data.draw(layers(odd=True))
     shape = data.draw(input_shapes(layer))
-    weight, bias = data.draw(initial_weights(layer, shape, 2 * layer.blocks()))
-    assert weight.shape == layer.weight_shape(shape, 2 * layer.blocks())
+    weight, bias = data.draw(initial_weights(layer, shape, 2 * layer.channel_groups()))
+    assert weight.shape == layer.weight_shape(shape, 2 * layer.channel_groups())
     assert (bias is None) == (not layer.bias)
     target = data.draw(targets(layer, shape, 1, kinds=["identity", "constant", "linear_map"]))
     x = np.zeros((1, *shape))
@@ -274,7 +274,7 @@ def test_a_users_own_layer_gets_shapes_without_a_word_about_it_here():
                 message = "features must be even, but they are odd. Add one."
                 raise ValueError(message)
 
-        def blocks(self):
+        def channel_groups(self):
             return 2
 
     assert isinstance(Halves(), Layer)

@@ -31,7 +31,7 @@ def test_the_identity_is_what_a_kernel_with_only_its_centre_tap_computes(drawn):
     layer, x = drawn
     channels = x.shape[1]
     weight = np.zeros(layer.weight_shape(x.shape[1:], channels))
-    per_group = channels // layer.blocks()
+    per_group = channels // layer.channel_groups()
     for output in range(channels):
         weight[(output, output % per_group, *(size // 2 for size in weight.shape[2:]))] = 1.0
     named = layer.torch_module(x.shape[1:], channels)
@@ -70,7 +70,7 @@ def test_the_identity_accepts_options_given_per_axis():
 @given(layers_with_inputs(), seeds())
 def test_a_constant_repeats_its_value_and_a_linear_map_is_a_matrix_product(drawn, seed):
     layer, x = drawn
-    output = layer.output_shape(x.shape[1:], layer.blocks())
+    output = layer.output_shape(x.shape[1:], layer.channel_groups())
     rng = np.random.default_rng(seed)
     value, matrix = rng.standard_normal(output), rng.standard_normal((math.prod(output), math.prod(x.shape[1:])))
     np.testing.assert_array_equal(Constant(value).values(layer, x, np), [value] * len(x))

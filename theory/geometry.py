@@ -1,6 +1,7 @@
 """Where the taps of a convolution read: one axis at a time, in whole numbers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from theory.errors import SettingError
 
@@ -48,6 +49,13 @@ class Axis:
     def positions(self) -> int:
         """Number of output positions."""
         return (self.size + self.left + self.right - self.span) // self.stride + 1
+
+    @property
+    def crop(self) -> dict[str, Any]:
+        """Where the centre taps of an odd kernel read: pad, then take one pixel per stride from ``first`` on."""
+        first = self.dilation * (self.kernel // 2)
+        last = first + self.stride * (self.positions - 1)
+        return {"pad": (self.left, self.right), "mode": self.mode, "take": (first, last + 1, self.stride)}
 
     def sources(self) -> list[int | None]:
         """The input pixel that each (position, tap) reads, taps fastest; ``None`` reads a padded zero.

@@ -20,6 +20,8 @@ MU = Symbol("mu", positive=True)
 PHI, TARGETS, START = MatrixSymbol("Phi", d, M), MatrixSymbol("Y", q, M), MatrixSymbol("W_0", q, d)
 COLUMN = MatrixSymbol("phi", d, P)  # φ(x), one column per output position
 PSEUDO = MatrixSymbol("Phi^+", M, d)
+SKIP = MatrixSymbol("r", q, P)  # what the layer adds to its outputs untrained
+BLOCKS = Symbol("B", integer=True, positive=True)
 
 
 class SpectralFunction(MatrixExpr):  # type: ignore[misc]
@@ -99,13 +101,23 @@ class Solution:
 
     @property
     def scale(self) -> sympy.Expr:
-        """c, the loss scale: 1 for the half sum, 2/(pM) for the mean over p outputs and M columns."""
-        return sympy.Integer(1) if self.setting.loss == "half_sum" else 2 / (q * M * self.setting.layer.blocks())
+        """c, the loss scale: 1 for the half sum, 2/(pM) for the mean over p outputs and M columns, of all blocks."""
+        return sympy.Integer(1) if self.setting.loss == "half_sum" else 2 / (q * M * self.blocks)
+
+    @property
+    def blocks(self) -> sympy.Expr:
+        """The number of blocks: of groups, or the letter B where the data say how many positions or frequencies there are."""
+        layer = self.setting.layer
+        return sympy.Integer(layer.channel_groups()) if layer.block_name == "group" else BLOCKS
+
+    def adjoint(self, matrix: MatrixExpr) -> MatrixExpr:
+        """The transpose; the conjugate transpose for complex features."""
+        return sympy.Adjoint(matrix) if self.setting.layer.complex_features else matrix.T
 
     @property
     def rates(self) -> MatrixExpr:
         """S, the matrix whose eigenvalues are the rates."""
-        gram = self.scale * PHI * PHI.T
+        gram = self.scale * PHI * self.adjoint(PHI)
         return gram + self.decay * Eye(d) if self.decay else gram
 
     def of_rates(self, name: str) -> SpectralFunction:
@@ -116,12 +128,14 @@ class Solution:
     @cached_property
     def weight(self) -> MatrixExpr:
         """W(t), or W after k steps, for any number of examples; per block if the layer has several."""
-        return START * self.of_rates("g") + self.scale * TARGETS * PHI.T * self.of_rates("q")
+        return START * self.of_rates("g") + self.scale * TARGETS * self.adjoint(PHI) * self.of_rates("q")
 
     @cached_property
     def prediction(self) -> MatrixExpr:
         """The output on an example with features φ(x)."""
-        return START * self.of_rates("g") * COLUMN + self.scale * TARGETS * PHI.T * self.of_rates("q") * COLUMN
+        learned = self.scale * TARGETS * self.adjoint(PHI) * self.of_rates("q") * COLUMN
+        trained = START * self.of_rates("g") * COLUMN + learned
+        return trained + SKIP if self.setting.layer.skips else trained
 
     @cached_property
     def limit(self) -> MatrixExpr:
@@ -129,7 +143,7 @@ class Solution:
         if not self.setting.optimizer.has_limit:
             return sympy.nan
         if self.decay:
-            return self.scale * TARGETS * PHI.T * self.rates.inverse()
+            return self.scale * TARGETS * self.adjoint(PHI) * self.rates.inverse()
         return TARGETS * PSEUDO + START * (Eye(d) - PHI * PSEUDO)
 
     @cached_property
@@ -142,11 +156,12 @@ class Solution:
         """
         layer = self.setting.layer
         if not layer.single_column:
-            general = "the columns of Phi are the patches of the one example"
+            what = "patches" if layer.block_name == "group" else f"features of a {layer.block_name}"
+            general = f"the columns of Phi are the {what} of the one example"
             return Formulas(self.weight, self.prediction, self.limit, {"Phi": general})
         par, perp = MatrixSymbol("Pi_parallel", d, d), MatrixSymbol("Pi_perp", d, d)
         norm, rate = Symbol("n", positive=True), Symbol("lambda", positive=True)
-        repeats = self.setting.target == Identity() and not layer.bias
+        repeats = self.setting.target == Identity() and not layer.bias and not layer.skips
         x = MatrixSymbol("x" if repeats else "phi", d, 1)
         scale = self.scale.subs(M, 1)
         # A mode of rate 0 never moves, whatever the formula says there: it may be 0/0.
@@ -166,6 +181,10 @@ class Solution:
             "lambda": f"{scale} n + {self.decay}" if self.decay else f"{scale} n" if scale != 1 else "n",
         }
         limit = data * x * learned if self.decay else sympy.MatAdd(data * x, START * perp * x)
+        if layer.skips:
+            skip = MatrixSymbol("r", q, 1)
+            prediction, limit = prediction + skip, sympy.MatAdd(limit, skip)
+            where |= {"r": "the input, which the layer adds", "y": "target of the example less what the layer adds"}
         return Formulas(weight, prediction, limit if self.setting.optimizer.has_limit else sympy.nan, where)
 
     @cached_property
@@ -202,12 +221,17 @@ class Solution:
         time, one = self.mode.time, self.one_example
         special = "".join(f"\n      {name} = {value}" for name, value in self.mode.roots.items())
         special += "".join(f"\n      g(s) = {case} where {condition.lhs} = 0" for condition, case in self.mode.special)
-        blocks = "" if self.setting.layer.blocks() == 1 else f"\n  for each of the {self.setting.layer.blocks()} blocks"
+        layer = self.setting.layer
+        each = "example and output position" if layer.block_name == "group" else "example"
+        targets = "targets less what the layer adds" if layer.skips else "targets"
+        blocks = "" if self.blocks == 1 else f"\n  for each of the {self.blocks} blocks"
+        if layer.block_name != "group":
+            blocks += f", one per {layer.block_name}"
         where = "\n".join(f"    {name} = {meaning}" for name, meaning in one.where.items())
         return (
             f"{self.setting}{blocks}\n"
             f"  W({time}) = {self.weight}\n"
-            f"    Phi: features (d x M, one column per example and output position), Y: targets (p x M)\n"
+            f"    Phi: features (d x M, one column per {each}), Y: {targets} (p x M)\n"
             f"    S = {self.rates},  q(s) = (1 - g(s))/s\n"
             f"    g(s) = {self.mode.short}{special}\n"
             f"  W(oo) = {self.limit}\n"

@@ -11,7 +11,7 @@ from theory.setting import Setting
 TEMPLATE = '''import numpy as np
 {imports}
 
-def weight(Phi, Y, W0, {time}):
+def weight(Phi, Y, W0, {time}{more}):
     """The weight after time {time} (W0 at 0) of one block: Phi (d, M), Y (q, M), W0 (q, d); returns (q, d).
 
     {setting}
@@ -26,7 +26,7 @@ def weight(Phi, Y, W0, {time}):
     rates = c * sigma**2 + mu
     left, still = g(rates), g(np.array([mu]))[0]
     gain = np.divide(c * sigma, rates, out=np.zeros_like(rates), where=rates > 0)
-    return still * W0 + ((W0 @ U) * (left - still) + (Y @ Vt.T) * (1 - left) * gain) @ U.T
+    return still * W0 + ((W0 @ U) * (left - still) + (Y @ Vt{adjoint}) * (1 - left) * gain) @ U{adjoint}
 '''
 
 
@@ -50,10 +50,14 @@ def python_source(setting: Setting, mode: Mode) -> str:
         lines.append(f"return np.where((s == 0) | ({mode.time} == 0), 1.0, value.real)")
     else:
         lines.append(f"return {code[0]}")
-    scale = "1.0" if setting.loss == "half_sum" else f"2 / (Y.size * {setting.layer.blocks()})"
+    layer = setting.layer
+    blocks = str(layer.channel_groups()) if layer.block_name == "group" else "blocks"  # how many, only the data say
+    scale = "1.0" if setting.loss == "half_sum" else f"2 / (Y.size * {blocks})"
     imports = "import scipy.special\n" if any("scipy" in part for part in code) else ""
     return TEMPLATE.format(
         imports=imports,
+        more=", blocks" if scale.endswith("blocks)") else "",
+        adjoint=".conj().T" if layer.complex_features else ".T",
         time=mode.time,
         setting=setting,
         scale=scale,

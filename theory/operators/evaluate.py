@@ -122,7 +122,7 @@ class Evaluation:
                 return self._product(Multiple(self.scalar(factor)), self.value(matrix))
             case Transpose(matrix):
                 inner = self.value(matrix)
-                return inner if isinstance(inner, Multiple) else inner.swapaxes(-1, -2)
+                return inner if isinstance(inner, Multiple) else inner.conj().swapaxes(-1, -2)
             case Pinv(matrix):
                 inner = self.value(matrix)
                 if isinstance(inner, Multiple):

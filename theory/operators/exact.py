@@ -42,6 +42,10 @@ class ExactMatrix:
         """The transpose, by the name that numpy and torch share."""
         return ExactMatrix(tuple(zip(*self.entries, strict=True)))
 
+    def conj(self) -> ExactMatrix:
+        """The complex conjugate, by the name that numpy and torch share; rational numbers are real."""
+        return self
+
     def trace(self) -> Any:
         """The sum of the diagonal."""
         return sum((row[place] for place, row in enumerate(self.entries)), 0 * self.entries[0][0])

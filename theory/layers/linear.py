@@ -1,0 +1,50 @@
+"""The fully connected layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from theory.component import Named
+from theory.layers.layer import Array, Layer, Shape, check_flag, check_flat
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """A fully connected layer: φ(x) = x, or [x; 1] with a bias.
+
+    Args:
+        bias: Whether there is one.
+    """
+
+    bias: bool = False
+    single_column = True
+
+    def __post_init__(self) -> None:
+        check_flag("bias", self.bias)
+
+    def check(self, input_shape: Shape) -> None:
+        """One axis of features behind the batch."""
+        check_flat("Linear", input_shape)
+
+    def arrange(self, images: Array) -> Array:
+        """Each image as one row."""
+        return images.reshape((len(images), -1))
+
+    def positions(self, input_shape: Shape) -> Shape:
+        """None: one output per example."""
+        return ()
+
+    def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
+        """(outputs, features)."""
+        return (channels, input_shape[0])
+
+    def patches(self, x: Array, xp: Any) -> Array:
+        """The examples as columns."""
+        return xp.moveaxis(x, 0, 1)[None]
+
+    def identity_features(self, input_shape: Shape) -> list[list[int]]:
+        """Every feature is an input."""
+        return [list(range(input_shape[0]))]
+
+    def torch_module(self, input_shape: Shape, channels: int) -> Named:
+        """``torch.nn.Linear``."""
+        return Named("torch.nn.Linear", {"in_features": input_shape[0], "out_features": channels, "bias": self.bias})
