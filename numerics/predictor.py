@@ -9,7 +9,6 @@ Nothing but :math:`1 - g`, which every optimiser computes without cancellation, 
 :math:`\sigma = 0` drops out by itself, so that singular data need no special case.
 """
 
-import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from numerics.arrays import Float, check_times, quiet
+from numerics.cosine import expected_cosine
+from numerics.error import law, moments
 from numerics.files import whole_file
+from numerics.laws import GeneralizedChiSquare
 from numerics.problem import Problem, assemble
 from numerics.spectrum import Spectrum, spectrum
-from theory.component import check_number
 from theory.errors import DataError, SettingError
 from theory.setting import Setting
+from theory.starts import Gaussian, Start
 
 FORMAT = 1  # of the saved file
 SMALLEST, LARGEST = 1e-150, 1e150
@@ -184,26 +186,74 @@ class Predictor:
     def expected_error(self, x: Any, times: Any, init_std: float) -> Float:
         r"""The mean squared error over random starts :math:`W_0 \sim N(0, \sigma^2)`, (T, N), for each example.
 
-        With :math:`V = g(S)\varphi(x)`: :math:`q\sigma^2\|V\|^2` from the start plus the squared error from a zero start.
-
         Args:
             x: Examples, (N, *input_shape).
             times: Flow times or step counts.
             init_std: σ, of every entry of the start, the bias included.
         """
-        check_number("init_std", init_std, at_least=0)
-        x = self.problem.check_examples(x)
-        layer = self.setting.layer
-        features = layer.features(x, np)
-        channels = self.problem.columns.shape[1]
-        _, progress = self.response(times)
-        kept, still = self.response(times, np.array([self.setting.weight_decay]))
-        modes = self.spectrum.left.swapaxes(-1, -2) @ features
-        change = (still[:, :, None] - progress)[..., None] * modes
-        v = kept[:, :, None, None] * features + self.spectrum.left @ change
-        positions = math.prod(layer.positions(self.problem.input_shape))
-        spread = (v**2).sum(axis=2).reshape((len(v), layer.blocks(), len(x), positions)).sum(axis=(1, 3))
-        return channels * init_std**2 * spread + self.from_start(0 * self.problem.start).error(x, times)  # type: ignore[no-any-return]
+        return moments(self, x, times, Gaussian(init_std), (1,))[0]
+
+    def error_variance(self, x: Any, times: Any, init_std: float) -> Float:
+        """The variance of the squared error over the same starts, (T, N)."""
+        return moments(self, x, times, Gaussian(init_std), (2,))[0]
+
+    def error_moments(self, x: Any, times: Any, start: Start | None = None) -> tuple[Float, Float]:
+        """Mean and variance of the squared error over random starts, each (T, N); formulas in :mod:`numerics.error`.
+
+        Args:
+            x: Examples, (N, *input_shape).
+            times: Flow times or step counts.
+            start: Independent symmetric entries (``Gaussian``, ``TorchDefault``, ``Zeros``) or ``Orthogonal``; None for the
+                setting's own.
+
+        Raises:
+            SettingError: If nothing is derived for the start, the target is not a function, or float64 cannot hold a result.
+
+        Example:
+            >>> import math
+            >>> from theory.layers import Linear
+            >>> from theory.optimizers import GradientFlow
+            >>> p = Predictor(Setting(Linear(), GradientFlow()), [[2.0, 0.0]])
+            >>> [m.tolist() for m in p.error_moments([[0.0, 3.0]], math.inf, Gaussian(1.0))]   # ‖(W0 − I)x‖² = 9 χ'²₂(1)
+            [[[27.0]], [[648.0]]]
+        """
+        mean, variance = moments(self, x, times, start)
+        return mean, variance
+
+    def error_law(self, x: Any, time: float, init_std: float) -> GeneralizedChiSquare:
+        r"""The law of one example's squared error over starts :math:`W_0 \sim N(0, \sigma^2)`, a frozen distribution.
+
+        With :math:`V = \sum_i s_i u_i r_i^\top` per block it is :math:`\sum_i \sigma^2 s_i^2\,\chi'^2_q(\|br_i\|^2/\sigma^2s_i^2)`
+        plus the part of ‖b‖² outside the r_i; a point mass for V = 0 or σ = 0.
+
+        Args:
+            x: One example.
+            time: One flow time or step count.
+            init_std: σ, of every entry of the start, the bias included.
+        """
+        return law(self, x, time, init_std)
+
+    def expected_cosine(self, x: Any, reference: Any, times: Any, init_std: float) -> Float:
+        r"""The mean cosine of f(x) with a reference over starts :math:`W_0 \sim N(0, \sigma^2)`, (T, N).
+
+        Args:
+            x: Examples, (N, features).
+            reference: What the outputs are compared with, (q,) or one row per example, (N, q): x itself for the identity, the
+                training example for the constant.
+            times: Flow times or step counts.
+            init_std: σ, of every entry of the start, the bias included.
+
+        Returns:
+            Closed form in :mod:`numerics.cosine`; nan where f(x) is 0 for certain, or the reference is 0.
+
+        Raises:
+            SettingError: If the layer has several output columns, or the reference's shape does not fit.
+        """
+        return expected_cosine(self, x, reference, times, init_std, centred=False)
+
+    def expected_correlation(self, x: Any, reference: Any, times: Any, init_std: float) -> Float:
+        """The mean Pearson correlation of f(x) with a reference, over the entries of both; as :meth:`expected_cosine`."""
+        return expected_cosine(self, x, reference, times, init_std, centred=True)
 
     def from_start(self, start: Float) -> "Predictor":
         """The same problem from another start, (blocks, q, d); the spectrum is shared."""

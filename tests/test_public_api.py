@@ -20,6 +20,7 @@ NAMES = [
     "Fixed",
     "Flow",
     "Gaussian",
+    "GeneralizedChiSquare",
     "Given",
     "GradientDescent",
     "GradientFlow",
