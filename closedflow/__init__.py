@@ -39,6 +39,7 @@ _HOMES = {
     "theory.operators": ("prove", "prove_weight", "Proof", "WeightProof", "check_certificate"),
     "theory.time": ("time_from_steps",),
     "numerics.predictor": ("Predictor", "load"),
+    "numerics.laws": ("GeneralizedChiSquare",),
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),

@@ -253,7 +253,7 @@ def predict(
     if (bias := predictor.bias(points)) is not None:
         arrays["bias"] = bias
     with whole_file(out) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays)
         if plot is not None:  # a picture that cannot be drawn leaves no file behind
             from closedflow.plot import draw_predictions
 

@@ -14,6 +14,7 @@ from numerics.problem import Problem
 from numerics.spectrum import spectrum
 from theory.errors import SettingError
 from theory.operators import evaluate, formula
+from theory.targets import Identity
 from theory.theorems import SHAPES, Shapes
 
 SCALARS = ("c", "mu")
@@ -39,10 +40,7 @@ def letters(problem: Problem, test: Float | None = None) -> dict[str, Any]:
     }
     if test is not None:
         values["V"] = setting.layer.features(test, np)
-        rows = setting.layer.identity_features(problem.input_shape)
-        star = np.zeros_like(problem.start)
-        for block, row in enumerate(rows):
-            star[block, range(len(row)), row] = setting.layer.identity_gain(problem.input_shape)
+        star = Identity().weight(setting.layer, problem.input_shape, np.zeros_like(problem.start))
         values["Wstar"] = star
     return values
 

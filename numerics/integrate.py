@@ -76,7 +76,8 @@ def integrate(
         [0.0, 0.25, 0.4375]
     """
     problem = assemble(setting, inputs, targets, initial_weight, initial_bias, seed)
-    return problem.to_torch(trajectory(problem, times, rtol).theta)[0]
+    weight: Float = problem.to_torch(trajectory(problem, times, rtol).theta)[0]
+    return weight
 
 
 def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration:

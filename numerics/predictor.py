@@ -11,18 +11,23 @@ Nothing but :math:`1 - g`, which every optimiser computes without cancellation, 
 
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from numerics.arrays import Float, adjoint, check_times, quiet, squares
+from numerics.cosine import expected_cosine
+from numerics.error import law, moments
+from numerics.evaluation import Array, Backend, Factors, combine, pieces
 from numerics.files import whole_file
+from numerics.laws import GeneralizedChiSquare
 from numerics.problem import Problem, assemble
-from numerics.spectrum import Spectrum, spectrum
-from theory.component import check_number
+from numerics.spectrum import Spectrum, regression
 from theory.errors import DataError, SettingError
 from theory.setting import Setting
+from theory.starts import Gaussian, Start
 
 FORMAT = 1  # of the saved file
 SMALLEST, LARGEST = 1e-150, 1e150
@@ -38,6 +43,8 @@ class Predictor:
         initial_weight: Torch's weight; drawn from ``setting.start`` with ``seed`` if None.
         initial_bias: Torch's bias.
         seed: Seed of the draw.
+        device: Where weights and outputs are formed: None for numpy, or a device of torch ("cpu", "cuda"), which then gives tensors.
+        dtype: "float64", or "float32" to form them in; the modes are found in float64 either way.
 
     Raises:
         SettingError: If the data do not fit, the optimiser is not linear in the weights, or the descent would diverge.
@@ -51,6 +58,8 @@ class Predictor:
         [[[0.0, 5.0], [0.0, 5.0]], [[1.0, 5.0], [0.0, 5.0]]]
     """
 
+    backend = Backend()
+
     def __init__(
         self,
         setting: Setting,
@@ -59,7 +68,11 @@ class Predictor:
         initial_weight: Any = None,
         initial_bias: Any = None,
         seed: int = 0,
+        *,
+        device: str | None = None,
+        dtype: str = "float64",
     ) -> None:
+        self.backend = Backend(device, dtype)
         if not setting.optimizer.linear:
             message = (
                 f"optimizer must be linear in the weights for a closed form, but it is {setting.optimizer} (the flow of a "
@@ -72,12 +85,18 @@ class Predictor:
         self.problem = problem
         self.setting = problem.setting
         with quiet():
-            self.spectrum: Spectrum = spectrum(
-                problem.features, problem.setting.layer.feature_noise(problem.input_shape)
-            )
+            noise = problem.setting.layer.feature_noise(problem.input_shape)
+            found = regression(problem.features, problem.columns, noise, problem.known_weight)
+            self.spectrum: Spectrum = found.spectrum
             self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
             self._start_modes: Float = problem.start @ self.spectrum.left
-            self._target_modes: Float = problem.columns @ adjoint(self.spectrum.right)
+            self._target_modes: Float = found.targets
+            self._unexplained = found.unexplained
+            positive = self.rates > 0
+            # What a mode of the target adds to the weight when it is learned.
+            self._gain: Float = np.where(
+                positive, problem.scale * self.spectrum.values / np.where(positive, self.rates, 1), 0
+            )
         largest = float(self.spectrum.values.max())
         if not (largest == 0 or SMALLEST < largest < LARGEST):
             message = (
@@ -123,59 +142,131 @@ class Predictor:
             final = optimizer.limit_residual(np, s) if at_infinity.any() else residual
         return np.where(at_infinity, final, residual), np.where(at_infinity, 1 - final, progress)
 
-    def _coefficients(self, times: Any) -> tuple[Float, Float]:
-        """g(μ), (T, 1, 1, 1), and the bracket of the module's formula, (T, blocks, q, r)."""
+    def on(self, device: str | None = None, dtype: str = "float64") -> "Predictor":
+        """The same prediction, formed elsewhere or in another arithmetic."""
+        other = object.__new__(Predictor)
+        other.__dict__.update(self.__dict__)
+        other.backend = Backend(device, dtype)
+        return other
+
+    def _factors(self, times: Any, features: Array | None = None, backend: Backend | None = None) -> Factors:
+        """The weights, or the outputs on features (blocks, d, n), as the formula of :mod:`numerics.evaluation`."""
+        backend = backend or self.backend
         _, progress = self.response(times)
-        kept, still = self.response(times, np.array([self.setting.weight_decay]))
+        decay = self.setting.weight_decay
+        kept, still = self.response(times, np.array([decay]))
         with quiet():
-            positive = self.rates > 0
-            gain = np.where(positive, self.problem.scale * self.spectrum.values / np.where(positive, self.rates, 1), 0)
-        moved = (still[:, :, None] - progress)[:, :, None, :] * self._start_modes
-        return kept[:, :, None, None], moved + (progress * gain)[:, :, None, :] * self._target_modes
+            targets = self._gain[:, None, :] * self._target_modes - self._start_modes
+        start, modes = backend.array(self.problem.start), backend.array(adjoint(self.spectrum.left))
+        base = start if features is None else start @ features
+        modes = modes if features is None else modes @ features
+        aside = backend.array(self._start_modes) @ modes if decay > 0 else None
+        numbers = (backend.array(value) for value in (kept[:, 0], still[:, 0], progress))
+        return Factors(base, aside, backend.array(targets), modes, *numbers)
 
     def theta(self, times: Any) -> Float:
-        """The weights as blocks with the bias as last column, (T, blocks, q, d)."""
-        kept, coefficients = self._coefficients(times)
-        return kept * self.problem.start + coefficients @ adjoint(self.spectrum.left)
+        """The weights as blocks with the bias as last column, (T, blocks, q, d), by numpy in float64."""
+        theta: Float = self._whole(Backend(), self._factors(times, backend=Backend()), None)
+        return theta
 
-    def weight(self, times: Any) -> Float:
-        """Torch's weight, (T, *weight shape), at flow times or step counts; ``math.inf`` is the limit."""
-        return self.problem.to_torch(self.theta(times))[0]
+    def _whole(self, backend: Backend, factors: Factors, max_memory: float | None) -> Array:
+        count = len(factors.kept)
+        needed = count * factors.size + factors.scratch
+        if max_memory is not None and needed > max_memory:
+            message = (
+                f"max_memory must be at least {needed} bytes for this result, but it is {max_memory:g}. Raise it, or ask for fewer "
+                "times at once; predict and weight also take out=, an array of yours, a memory map say."
+            )
+            raise SettingError(message)
+        result = backend.empty((count, *factors.base.shape), factors.base)
+        combine(backend, factors, slice(None), result)
+        return result
 
-    def bias(self, times: Any) -> Float | None:
+    def weight(self, times: Any, *, out: Any = None, max_memory: float | None = None) -> Array:
+        """Torch's weight, (T, *weight shape), at flow times or step counts; ``math.inf`` is the limit.
+
+        Args:
+            times: Flow times or step counts.
+            out: An array for the result, filled a few times at a time and returned.
+            max_memory: Bytes that may be used at once, beside ``out`` and the modes.
+        """
+        factors, xp = self._factors(times), self.backend.namespace
+        shape = (len(factors.kept), *self.problem.to_torch(self.problem.start)[0].shape)
+        if out is None:
+            return self.problem.to_torch(self._whole(self.backend, factors, max_memory), xp)[0]
+        _check_out(out, shape)
+        for piece, theta in pieces(self.backend, factors, max_memory):
+            out[piece] = self.problem.to_torch(theta, xp)[0]
+        return out
+
+    def bias(self, times: Any) -> Array | None:
         """Torch's bias, (T, channels), or None for a layer without."""
-        return self.problem.to_torch(self.theta(times))[1]
+        theta = self._whole(self.backend, self._factors(times), None)
+        return self.problem.to_torch(theta, self.backend.namespace)[1]
 
-    def predict(self, x: Any, times: Any) -> Float:
-        """The network's outputs on examples, (T, N, *output shape); no weight is formed."""
-        x = self.problem.check_examples(x)
-        features = self.setting.layer.features(x, np)
-        kept, coefficients = self._coefficients(times)
-        columns = kept * (self.problem.start @ features) + coefficients @ (adjoint(self.spectrum.left) @ features)
-        outputs: Float = self.setting.layer.from_columns(columns, self.problem.input_shape, np)
-        offset = self.problem.offset(x)
-        return outputs if offset is None else outputs + offset
+    def predict(self, x: Any, times: Any, *, out: Any = None, max_memory: float | None = None) -> Array:
+        """The network's outputs on examples, (T, N, *output shape); no weight is formed.
 
-    def error(self, x: Any, times: Any) -> Float:
-        """The squared error ‖f(x) − target(x)‖² of each example, (T, N).
+        Args:
+            x: Examples, (N, *input_shape).
+            times: Flow times or step counts.
+            out: An array for the result, filled a few times at a time and returned.
+            max_memory: Bytes that may be used at once, beside ``out``, the examples and the modes.
+        """
+        factors, finish = self._outputs(x, times)
+        if out is None:
+            return finish(self._whole(self.backend, factors, max_memory))
+        for piece, columns in pieces(self.backend, factors, max_memory):
+            outputs = finish(columns)
+            _check_out(out, (len(factors.kept), *outputs.shape[1:]))
+            out[piece] = outputs
+        return out
+
+    def _outputs(self, x: Any, times: Any) -> tuple[Factors, Callable[[Array], Array]]:
+        """The factors of the outputs on examples, and what makes outputs of columns."""
+        layer, xp, shape = self.setting.layer, self.backend.namespace, self.problem.input_shape
+        x = self.backend.array(self.problem.check_examples(x))
+        offset = layer.offset(x, xp)
+
+        def finish(columns: Array) -> Array:
+            outputs = layer.from_columns(columns, shape, xp)
+            return outputs if offset is None else outputs + offset
+
+        return self._factors(times, layer.features(x, xp)), finish
+
+    def error(self, x: Any, times: Any, *, max_memory: float | None = None) -> Float:
+        """The squared error ‖f(x) − target(x)‖² of each example, (T, N); the outputs are formed a few times at a time.
 
         Raises:
             SettingError: If the target is not a function of the input (``Given()``).
         """
         x = self.problem.check_examples(x)
-        target = self.setting.target.values(self.setting.layer, x, np)
-        gap = self.predict(x, times) - target
-        return (gap**2).sum(axis=tuple(range(2, gap.ndim)))  # type: ignore[no-any-return]
+        target = self.backend.array(self.setting.target.values(self.setting.layer, x, np))
+        factors, finish = self._outputs(x, times)
+        errors = np.empty((len(factors.kept), len(x)))
+        for piece, columns in pieces(self.backend, factors, max_memory):
+            gap = finish(columns) - target
+            errors[piece] = self.backend.numbers((gap * gap).reshape((len(gap), len(x), -1 if len(x) else 1)).sum(-1))
+        return errors
 
     def loss(self, times: Any, *, penalty: bool = False) -> Float:
-        r"""The training loss, (T,), in the setting's own scale; with ``penalty`` the decay's :math:`\tfrac{\mu}{2}\|W\|^2` too."""
-        kept, coefficients = self._coefficients(times)
-        modes = kept * self._start_modes + coefficients
-        explained = squares(modes * self.spectrum.values[:, None, :] - self._target_modes).sum(axis=(1, 2, 3))
-        rest = self.problem.columns - self._target_modes @ self.spectrum.right
-        loss = self.problem.scale / 2 * (explained + squares(rest).sum())
+        r"""The training loss, (T,), in the setting's own scale; with ``penalty`` the decay's :math:`\tfrac{\mu}{2}\|W\|^2` too.
+
+        Mode by mode, from numbers alone: with :math:`a = \sigma W_0u - Yv` the residual is :math:`g\,a - (1 - g)\tfrac{\mu}{s}Yv`.
+        """
+        left, progress = self.response(times)
+        with quiet():
+            stays = np.where(self.rates > 0, self.setting.weight_decay / np.where(self.rates > 0, self.rates, 1), 0.0)
+        begin = self.spectrum.values[:, None, :] * self._start_modes - self._target_modes
+        products = (begin.conj() * self._target_modes).real.sum(axis=1)
+        short = progress * stays
+        explained = left**2 * squares(begin).sum(axis=1) - 2 * left * short * products
+        explained = explained + short**2 * squares(self._target_modes).sum(axis=1)
+        loss = self.problem.scale / 2 * (explained.sum(axis=(1, 2)) + self._unexplained)
         if penalty:
-            loss = loss + self.setting.weight_decay / 2 * squares(self.theta(times)).sum(axis=(1, 2, 3))
+            factors = self._factors(times, backend=Backend())
+            for piece, theta in pieces(Backend(), factors, None):
+                loss[piece] += self.setting.weight_decay / 2 * squares(theta).sum(axis=(1, 2, 3))
         return loss  # type: ignore[no-any-return]
 
     def effective_rank(self, times: Any) -> Float:
@@ -186,26 +277,74 @@ class Predictor:
     def expected_error(self, x: Any, times: Any, init_std: float) -> Float:
         r"""The mean squared error over random starts :math:`W_0 \sim N(0, \sigma^2)`, (T, N), for each example.
 
-        With :math:`V = g(S)\varphi(x)`: :math:`q\sigma^2\|V\|^2` from the start plus the squared error from a zero start.
-
         Args:
             x: Examples, (N, *input_shape).
             times: Flow times or step counts.
             init_std: σ, of every entry of the start, the bias included.
         """
-        check_number("init_std", init_std, at_least=0)
-        x = self.problem.check_examples(x)
-        layer = self.setting.layer
-        features = layer.features(x, np)
-        channels = self.problem.columns.shape[1]
-        _, progress = self.response(times)
-        kept, still = self.response(times, np.array([self.setting.weight_decay]))
-        modes = adjoint(self.spectrum.left) @ features
-        change = (still[:, :, None] - progress)[..., None] * modes
-        v = kept[:, :, None, None] * features + self.spectrum.left @ change
-        columns = layer.columns(self.problem.input_shape)
-        spread = squares(v).sum(axis=2).reshape((len(v), len(features), len(x), columns)).sum(axis=(1, 3))
-        return channels * init_std**2 * spread + self.from_start(0 * self.problem.start).error(x, times)  # type: ignore[no-any-return]
+        return moments(self, x, times, Gaussian(init_std), (1,))[0]
+
+    def error_variance(self, x: Any, times: Any, init_std: float) -> Float:
+        """The variance of the squared error over the same starts, (T, N)."""
+        return moments(self, x, times, Gaussian(init_std), (2,))[0]
+
+    def error_moments(self, x: Any, times: Any, start: Start | None = None) -> tuple[Float, Float]:
+        """Mean and variance of the squared error over random starts, each (T, N); formulas in :mod:`numerics.error`.
+
+        Args:
+            x: Examples, (N, *input_shape).
+            times: Flow times or step counts.
+            start: Independent symmetric entries (``Gaussian``, ``TorchDefault``, ``Zeros``) or ``Orthogonal``; None for the
+                setting's own.
+
+        Raises:
+            SettingError: If nothing is derived for the start, the target is not a function, or float64 cannot hold a result.
+
+        Example:
+            >>> import math
+            >>> from theory.layers import Linear
+            >>> from theory.optimizers import GradientFlow
+            >>> p = Predictor(Setting(Linear(), GradientFlow()), [[2.0, 0.0]])
+            >>> [m.tolist() for m in p.error_moments([[0.0, 3.0]], math.inf, Gaussian(1.0))]   # ‖(W0 − I)x‖² = 9 χ'²₂(1)
+            [[[27.0]], [[648.0]]]
+        """
+        mean, variance = moments(self, x, times, start)
+        return mean, variance
+
+    def error_law(self, x: Any, time: float, init_std: float) -> GeneralizedChiSquare:
+        r"""The law of one example's squared error over starts :math:`W_0 \sim N(0, \sigma^2)`, a frozen distribution.
+
+        With :math:`V = \sum_i s_i u_i r_i^\top` per block it is :math:`\sum_i \sigma^2 s_i^2\,\chi'^2_q(\|br_i\|^2/\sigma^2s_i^2)`
+        plus the part of ‖b‖² outside the r_i; a point mass for V = 0 or σ = 0.
+
+        Args:
+            x: One example.
+            time: One flow time or step count.
+            init_std: σ, of every entry of the start, the bias included.
+        """
+        return law(self, x, time, init_std)
+
+    def expected_cosine(self, x: Any, reference: Any, times: Any, init_std: float) -> Float:
+        r"""The mean cosine of f(x) with a reference over starts :math:`W_0 \sim N(0, \sigma^2)`, (T, N).
+
+        Args:
+            x: Examples, (N, features).
+            reference: What the outputs are compared with, (q,) or one row per example, (N, q): x itself for the identity, the
+                training example for the constant.
+            times: Flow times or step counts.
+            init_std: σ, of every entry of the start, the bias included.
+
+        Returns:
+            Closed form in :mod:`numerics.cosine`; nan where f(x) is 0 for certain, or the reference is 0.
+
+        Raises:
+            SettingError: If the layer has several output columns, or the reference's shape does not fit.
+        """
+        return expected_cosine(self, x, reference, times, init_std, centred=False)
+
+    def expected_correlation(self, x: Any, reference: Any, times: Any, init_std: float) -> Float:
+        """The mean Pearson correlation of f(x) with a reference, over the entries of both; as :meth:`expected_cosine`."""
+        return expected_cosine(self, x, reference, times, init_std, centred=True)
 
     def from_start(self, start: Float) -> "Predictor":
         """The same problem from another start, (blocks, q, d); the spectrum is shared."""
@@ -221,6 +360,12 @@ class Predictor:
         arrays = {"inputs": problem.inputs, "targets": problem.targets, "start": problem.start}
         with whole_file(path) as file:
             np.savez(file, setting=np.array(self.setting.to_toml()), format=np.array(FORMAT), **arrays)  # type: ignore[arg-type]
+
+
+def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+    if tuple(getattr(out, "shape", ())) != shape:
+        message = f"out must be an array of shape {shape} for these times, but it has {getattr(out, 'shape', None)}. Make it so."
+        raise SettingError(message)
 
 
 def load(path: str | Path) -> Predictor:

@@ -70,10 +70,17 @@ class Problem:
         residual = theta @ self.features - self.columns
         return self.scale * residual @ adjoint(self.features) + self.setting.weight_decay * theta
 
-    def to_torch(self, theta: Float) -> tuple[Float, Float | None]:
-        """Block weights (..., blocks, q, d) in torch's layout: weight and bias."""
-        weight, bias = self.setting.layer.from_blocks(theta, self.input_shape, np)
-        return weight, bias
+    @property
+    def known_weight(self) -> Float | None:
+        """A block weight W with WΦ = Y that the target names, (blocks, q, d), or None."""
+        weight: Float | None = self.setting.target.weight(
+            self.setting.layer, self.input_shape, np.zeros_like(self.start)
+        )
+        return weight
+
+    def to_torch(self, theta: Any, xp: Any = np) -> tuple[Any, Any]:
+        """Block weights (..., blocks, q, d) in torch's layout: weight and bias (None without)."""
+        return self.setting.layer.from_blocks(theta, self.input_shape, xp)
 
     def to_blocks(self, weights: Float, biases: Float | None) -> Float:
         """Weights in torch's layout with one leading axis as (T, blocks, q, d)."""

@@ -22,6 +22,7 @@ NAMES = [
     "Fixed",
     "Flow",
     "Gaussian",
+    "GeneralizedChiSquare",
     "Given",
     "GradientDescent",
     "GradientFlow",

@@ -9,10 +9,38 @@ from theory.errors import SettingError
 from theory.layers import Array, Shape
 
 
+@dataclass(frozen=True)
+class EntryMoments:
+    """What the mean and the variance of an error ask of a start; its entries are symmetric about 0.
+
+    Attributes:
+        std: σ of an entry.
+        kurtosis: E w⁴/σ⁴ of an entry, 3 for a Gaussian.
+        orthogonal: Whether the weight is Haar-distributed with σ² = 1/n and no bias, instead of independent entries.
+    """
+
+    std: float
+    kurtosis: float
+    orthogonal: bool = False
+
+
 class Start(Component):
     """Base of all starts."""
 
     random: ClassVar[bool] = True
+
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """The moments of an entry of a weight (outputs × fan in).
+
+        Raises:
+            SettingError: If none are derived.
+
+        Example:
+            >>> TorchDefault().moments(fan_in=3, outputs=5)          # uniform on ±1/√3
+            EntryMoments(std=0.3333333333333333, kurtosis=1.8, orthogonal=False)
+        """
+        message = f"start must have moments for the error over random starts, but none are derived for {self}. Use Gaussian(std)."
+        raise SettingError(message)
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """One weight and one bias (``None`` if the layer has none) from a numpy random generator.
@@ -32,6 +60,10 @@ class TorchDefault(Start):
 
     The distribution is torch's; the stream of random numbers is numpy's, so that it does not depend on the device.
     """
+
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """1/√(3·fan in), and 9/5."""
+        return EntryMoments(math.sqrt(1 / (3 * fan_in)), 9 / 5)
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Weight and bias share the bound."""
@@ -53,6 +85,10 @@ class Gaussian(Start):
     def __post_init__(self) -> None:
         check_number("std", self.std, at_least=0)
 
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """std, and 3."""
+        return EntryMoments(self.std, 3.0)
+
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Independent normal entries."""
         weight = self.std * rng.standard_normal(weight_shape)
@@ -65,6 +101,10 @@ class Zeros(Start):
 
     random = False
 
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """Those of the number 0."""
+        return EntryMoments(0.0, 3.0)
+
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Zeros as the generator's arrays, so that numpy need not be imported here."""
         weight = 0.0 * rng.uniform(size=weight_shape)
@@ -74,6 +114,11 @@ class Zeros(Start):
 @dataclass(frozen=True)
 class Orthogonal(Start):
     """A random semi-orthogonal matrix (outputs × fan in), uniform in the Haar sense; the bias starts at 0."""
+
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """1/√n and 3n/(n + 2), with n the larger side: an entry of a Haar matrix of that size."""
+        n = max(fan_in, outputs)
+        return EntryMoments(1 / math.sqrt(n), 3 * n / (n + 2), orthogonal=True)
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Gram–Schmidt on a Gaussian matrix, twice (once loses orthogonality to rounding)."""
@@ -92,6 +137,17 @@ class Fixed(Start):
     """A start that the caller passes as ``initial_weight``; nothing is drawn."""
 
     random = False
+
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """There are none.
+
+        Raises:
+            SettingError: Always.
+        """
+        message = (
+            "start must be random for the error over random starts, but it is Fixed(). Pass start=Gaussian(0.1), say."
+        )
+        raise SettingError(message)
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """There is nothing to draw from.

@@ -25,6 +25,10 @@ class Target(Component):
         """The target of each example: (N, *input_shape) to (N, *output_shape)."""
         raise NotImplementedError
 
+    def weight(self, layer: Layer, input_shape: tuple[int, ...], zeros: Array) -> Array | None:
+        """A block weight that represents the target on every input, made of zeros (blocks, q, d); None if none is known."""
+        return None
+
 
 @dataclass(frozen=True)
 class Identity(Target):
@@ -37,6 +41,12 @@ class Identity(Target):
     def values(self, layer: Layer, x: Array, xp: Any) -> Array:
         """The input at the output's positions."""
         return layer.identity_values(x, xp)
+
+    def weight(self, layer: Layer, input_shape: tuple[int, ...], zeros: Array) -> Array | None:
+        """The identity's features, each with its gain."""
+        for block, row in enumerate(layer.identity_features(input_shape)):
+            zeros[block, range(len(row)), row] = layer.identity_gain(input_shape)
+        return zeros
 
 
 @dataclass(frozen=True)
