@@ -86,7 +86,7 @@ def test_training_conserves_the_null_space(case):
     for time in (*times_of(p), math.inf):
         theta = p.theta(time)[0]
         for block, features in enumerate(p.problem.features):
-            outside = null_space(features.T, rcond=max(features.shape) * np.finfo(float).eps)
+            outside = null_space(features.conj().T, rcond=max(features.shape) * np.finfo(float).eps)
             moved = (theta - p.problem.start)[block] @ outside
             # The range that the closed form uses and this one differ by max(d, M)·eps·κ in angle.
             kept = p.spectrum.values[p.spectrum.values > 0]
