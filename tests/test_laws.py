@@ -327,7 +327,7 @@ def test_the_limit_is_a_minimiser_and_no_other_minimiser_is_nearer_to_the_start(
     size = p.problem.scale * np.linalg.norm(p.problem.features) ** 2
     assert np.linalg.norm(p.problem.gradient(final)) <= 2 * size * rounding((p, math.inf)) + 1e-13 * size
     free = np.random.default_rng(seed).standard_normal(final.shape)
-    free = free - (p.spectrum.project(free.swapaxes(1, 2))).swapaxes(1, 2)
+    free = free - p.spectrum.project(free.conj().swapaxes(1, 2)).conj().swapaxes(1, 2)
     shift = np.linalg.norm(final + free - p.problem.start) ** 2 - np.linalg.norm(final - p.problem.start) ** 2
     assert shift >= np.linalg.norm(free) ** 2 * (1 - 1e-9) - 1e-9 * np.linalg.norm(final - p.problem.start)
 

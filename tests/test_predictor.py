@@ -248,7 +248,7 @@ def test_the_expected_error_is_the_average_over_random_starts(layer, target, dec
 
 def flow_by_block_expm_of(setting, p, start, time):
     """e^{-tS} of each block, as the flow of zero targets from the identity."""
-    rates = p.problem.scale * p.problem.features @ p.problem.features.swapaxes(1, 2)
+    rates = p.problem.scale * p.problem.features @ p.problem.features.conj().swapaxes(1, 2)
     return start @ np.array([expm(-time * (s + setting.weight_decay * np.eye(len(s)))) for s in rates])
 
 
