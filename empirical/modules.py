@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from empirical.device import construct
 from theory.component import Named
+from theory.layers.features import feature_rows
 
 PAD_MODES = {"zeros": "constant"}  # torch's name where it is not the layer's
 
@@ -110,7 +111,7 @@ class Features(torch.nn.Linear):  # type: ignore[misc]
 
     def forward(self, x: Any) -> Any:
         """(N, *input_shape) to (N, outputs)."""
-        return super().forward(self.function(x, torch))
+        return super().forward(feature_rows(self.function, x, torch, self.in_features))
 
 
 class Residual(torch.nn.Module):  # type: ignore[misc]

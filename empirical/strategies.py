@@ -12,22 +12,20 @@ Example:
             assert (Predictor(*case).weight(0)[0] == case.initial_weight).all()
 """
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, fields
-from functools import partial
-from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from empirical.layer_strategies import KINDS, output_channels
+from empirical.layer_strategies import input_shapes as input_shapes
+from empirical.layer_strategies import layers as layers
 from numerics.arrays import Float
 from numerics.spectrum import spectrum
-from theory.errors import SettingError
-from theory.geometry import PADDING_MODES
-from theory.layers import Conv, Layer, Linear, Shape
+from theory.layers import Layer, Shape
 from theory.optimizers import GradientFlow, Optimizer
 from theory.setting import LOSSES, Setting
 from theory.starts import Fixed, Gaussian, Orthogonal, Start, TorchDefault, Zeros
@@ -154,79 +152,6 @@ def images(draw: DrawFn, shape: Shape, examples: int | None = None) -> Float:
     return batch
 
 
-def _one_or_each(draw: DrawFn, numbers: SearchStrategy[int], axes: int) -> int | Shape:
-    each = st.lists(numbers, min_size=axes, max_size=axes)
-    return draw(numbers) if draw(st.booleans()) else tuple(draw(each))
-
-
-@st.composite
-def layers(draw: DrawFn, *, axes: int | None = None, odd: bool = False, biases: bool = True) -> Layer:
-    """Layers: fully connected, or a convolution with every option of torch's.
-
-    Args:
-        draw: Hypothesis passes it.
-        axes: Spatial axes: 0 for Linear, 1 to 3 for Conv; drawn if None, and a Conv may then fit several.
-        odd: Only kernels with a centre tap, as ``Identity()`` needs.
-        biases: Whether a bias may be drawn.
-
-    Example:
-        >>> from hypothesis import find
-        >>> find(layers(axes=0), lambda layer: layer.bias)
-        Linear(bias=True)
-        >>> find(layers(axes=1), lambda layer: layer.padding == "same" and layer.kernel_size == (2,)).stride
-        1
-    """
-    fixed, axes = axes is not None, draw(st.integers(0, 3)) if axes is None else axes
-    bias = draw(st.booleans()) if biases else False
-    if axes == 0:
-        return Linear(bias=bias)
-    taps = st.sampled_from([number for number in range(1, 6 if axes == 1 else 4) if number % 2 or not odd])
-    pixels = st.integers(0, 2)
-    padding = draw(st.one_of(st.sampled_from(["same", "valid"]), pixels, st.tuples(*[pixels] * axes)))
-    return Conv(
-        kernel_size=draw(st.tuples(*[taps] * axes)) if fixed else _one_or_each(draw, taps, axes),
-        stride=1 if padding == "same" else _one_or_each(draw, st.integers(1, 3), axes),
-        padding=padding,
-        dilation=_one_or_each(draw, st.integers(1, 2), axes),
-        groups=draw(st.integers(1, 3)),
-        padding_mode=draw(st.sampled_from(PADDING_MODES)),
-        bias=bias,
-    )
-
-
-def _accepts(layer: Layer, shape: Shape) -> bool:
-    with suppress(SettingError):
-        layer.check(shape)
-        return True
-    return False
-
-
-def _fits(layer: Layer, shape: list[int], axis: int, size: int) -> bool:
-    return _accepts(layer, (*shape[:axis], size, *shape[axis + 1 :]))
-
-
-def _least(passes: Callable[[int], bool]) -> int:
-    return next(number for number in count(1) if passes(number) or number > 64)
-
-
-@st.composite
-def input_shapes(draw: DrawFn, layer: Layer, *, room: int = 2) -> Shape:
-    """Shapes of one example that a layer takes: the smallest, found by asking ``layer.check``, plus ``room`` per axis.
-
-    Example:
-        >>> from hypothesis import find
-        >>> find(input_shapes(Conv((3, 1), padding="valid", groups=2)), lambda shape: True)
-        (2, 3, 1)
-    """
-    least = _least(lambda size: any(_accepts(layer, (layer.channel_groups(), *(size,) * axes)) for axes in range(4)))
-    fits = [axes for axes in range(4) if _accepts(layer, (layer.channel_groups(), *(least,) * axes))]
-    sizes = [least] * draw(st.sampled_from(fits))
-    channels = layer.channel_groups() * draw(st.integers(1, 6 if not sizes else 2))
-    for axis in range(len(sizes)):
-        sizes[axis] = _least(partial(_fits, layer, [channels, *sizes], axis + 1))
-    return (channels, *(size + draw(st.integers(0, room)) for size in sizes))
-
-
 def inputs(shape: Shape, examples: int | None = None) -> SearchStrategy[Float]:
     """Training inputs of one example's shape: :func:`feature_data` for a flat one, :func:`images` otherwise.
 
@@ -289,6 +214,7 @@ def initial_weights(draw: DrawFn, layer: Layer, shape: Shape, channels: int) -> 
 
     Example:
         >>> from hypothesis import find
+        >>> from theory.layers import Linear
         >>> weight, bias = find(initial_weights(Linear(), (2,), 1), lambda start: True)
         >>> weight.shape, bias
         ((1, 2), None)
@@ -303,10 +229,11 @@ def targets(draw: DrawFn, layer: Layer, shape: Shape, examples: int, kinds: Coll
 
     Example:
         >>> from hypothesis import find
+        >>> from theory.layers import Linear
         >>> find(targets(Linear(), (2,), 1, kinds=["identity"]), lambda target: True)
         Identity()
     """
-    output = layer.output_shape(shape, layer.channel_groups() * draw(st.integers(1, 2)))
+    output = layer.output_shape(shape, draw(output_channels(layer, shape)))
     entries = {"linear_map": int(np.prod(output) * np.prod(shape)), "constant": int(np.prod(output))}
     kind = draw(st.sampled_from([k for k in kinds if entries.get(k, 0) <= MAX_TARGET_ENTRIES] or list(kinds)))
     if kind in ("identity", "given"):
@@ -340,6 +267,7 @@ def problems(
     draw: DrawFn,
     layer_kinds: SearchStrategy[Layer] | None = None,
     *,
+    kinds: Collection[str] = KINDS,
     optimizer_kinds: Collection[str] | None = None,
     target_kinds: Collection[str] = TARGETS,
     losses: Sequence[str] = LOSSES,
@@ -351,6 +279,7 @@ def problems(
     Args:
         draw: Hypothesis passes it.
         layer_kinds: A strategy for layers, with odd kernels if the target may be the identity; :func:`layers` if None.
+        kinds: Names of layers, for :func:`layers`.
         optimizer_kinds: Names of optimisers; every linear one if None.
         target_kinds: Names of targets.
         losses: Names of losses.
@@ -365,13 +294,14 @@ def problems(
         True
     """
     identity = draw(st.sampled_from(list(target_kinds))) == "identity"
-    layer = draw(layers(odd=identity) if layer_kinds is None else layer_kinds)
+    layer = draw(layers(odd=identity, kinds=kinds) if layer_kinds is None else layer_kinds)
     shape = draw(input_shapes(layer))
     x = draw(inputs(shape, examples))
+    layer = layer.resolve(x, np)
     target = draw(targets(layer, shape, len(x), [k for k in target_kinds if (k == "identity") == identity]))
     loss, given = draw(st.sampled_from(list(losses))), None
     if isinstance(target, Given):
-        output = layer.output_shape(shape, layer.channel_groups() * draw(st.integers(1, 2)))
+        output = layer.output_shape(shape, draw(output_channels(layer, shape)))
         given = np.random.default_rng(draw(seeds())).standard_normal((len(x), *output))
     y = target.resolve(x).values(layer, x, np) if given is None else given
     setting = Setting(layer, GradientFlow(), target, loss)

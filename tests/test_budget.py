@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.linalg import expm
 
+from empirical.layer_strategies import REAL
 from empirical.strategies import feature_data, optimizers, problems, seeds
 from numerics.budget import EXACT_STEPS, UNITS, Budget, gains, unit_roundoff
 from numerics.integrate import trajectory
@@ -172,7 +173,7 @@ def iterated(problem, steps, dtype):
 
 
 @settings(max_examples=150)
-@given(problems(optimizer_kinds=DESCENTS), st.integers(0, 200))
+@given(problems(kinds=REAL, optimizer_kinds=DESCENTS), st.integers(0, 200))
 def test_the_rounding_of_real_float32_descents_is_inside_the_bound(case, steps):
     p = Predictor(*case)
     # The data too are rounded to float32: a relative error of one unit, the product with it like the product's own.
@@ -183,7 +184,7 @@ def test_the_rounding_of_real_float32_descents_is_inside_the_bound(case, steps):
 
 @pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="long double has no more digits here")
 @settings(max_examples=100)
-@given(problems(optimizer_kinds=DESCENTS), st.integers(0, 200))
+@given(problems(kinds=REAL, optimizer_kinds=DESCENTS), st.integers(0, 200))
 def test_rounding_in_float64_of_descent_and_closed_form_is_inside_their_bounds(case, steps):
     p = Predictor(*case)
     exact, budget = iterated(p.problem, steps, np.longdouble), Budget(p)

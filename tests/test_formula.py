@@ -50,7 +50,9 @@ def test_the_flow_is_the_formula_of_the_theorem(case, reach):
 def test_the_flow_with_the_sign_of_the_data_term_flipped_is_another(case, reach):
     predictor = Predictor(*case)
     time = reach / (predictor.rates.max() or 1.0)
-    pull = norm(predictor.problem.scale * predictor.problem.columns @ predictor.problem.features.swapaxes(-1, -2))
+    pull = norm(
+        predictor.problem.scale * predictor.problem.columns @ predictor.problem.features.conj().swapaxes(-1, -2)
+    )
     assume(pull > 1e-6 * (1 + norm(predictor.problem.start)) * predictor.rates.max() > 0)
     wrong = value(t1.WEIGHT.replace("+", "-"), letters(predictor.problem), flow=t1.FLOW, time=time)
     assert norm(predictor.theta(time)[0] - wrong) > 2 * Budget(predictor).evaluation(time)
@@ -68,8 +70,10 @@ def test_the_limit_is_the_minimiser_nearest_to_the_start(case, seed):
     assert norm(limit - value(t2.LIMIT, letters(problem))) <= bound
     assert norm(problem.gradient(limit)) <= bound * predictor.rates.max() + 1e-300
     outside = np.eye(problem.features.shape[1]) - value("X @ pinv(X)", letters(problem))
-    other = limit + np.random.default_rng(seed).standard_normal(limit.shape) @ outside
-    assert norm((other - limit) @ problem.features) <= 1e-9 * norm(other) * norm(problem.features)  # a minimiser too
+    drawn = np.random.default_rng(seed).standard_normal(limit.shape)
+    other = limit + drawn @ outside
+    size = (norm(limit) + norm(drawn)) * norm(problem.features)
+    assert norm((other - limit) @ problem.features) <= 1e-9 * size  # a minimiser too
     assert norm(other - problem.start) >= norm(limit - problem.start) - bound
 
 

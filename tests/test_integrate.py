@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
+from empirical.device import construct
+from empirical.layer_strategies import REAL
 from empirical.strategies import problems, times
 from numerics.budget import UNITS, Budget
 from numerics.integrate import integrate, trajectory
@@ -45,7 +47,7 @@ def fastest_rate(problem):
 
 @pytest.mark.theorem("T1")
 @settings(max_examples=25)
-@given(problems(optimizer_kinds=["gradient_flow"]), st.sampled_from([1e-4, 1e-7, 1e-10]), st.data())
+@given(problems(kinds=REAL, optimizer_kinds=["gradient_flow"]), st.sampled_from([1e-4, 1e-7, 1e-10]), st.data())
 def test_the_solver_is_inside_the_error_that_it_claims_and_that_error_is_not_absurd(case, rtol, data):
     problem = assemble(*case)
     rate = fastest_rate(problem)
@@ -61,7 +63,7 @@ def test_the_solver_is_inside_the_error_that_it_claims_and_that_error_is_not_abs
 
 
 @settings(max_examples=10)
-@given(problems(optimizer_kinds=["gradient_flow"]))
+@given(problems(kinds=REAL, optimizer_kinds=["gradient_flow"]))
 def test_a_tighter_tolerance_gives_a_smaller_error(case):
     problem = assemble(*case)
     time = 5 / (fastest_rate(problem) or 1.0)
@@ -101,7 +103,7 @@ def test_the_recurrence_is_torchs_training(case, steps):
     problem = assemble(*case)
     layer, setting = problem.setting.layer, problem.setting
     named = layer.torch_module(problem.input_shape, problem.targets.shape[1])
-    network = getattr(torch.nn, named.path.rpartition(".")[2])(**named.arguments).double()
+    network = construct(named).double()
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), problem.to_torch(problem.start), strict=False):
             parameter.copy_(torch.tensor(value))
@@ -132,7 +134,7 @@ def test_times_may_be_unsorted_and_repeated(case, data):
     np.testing.assert_array_equal(trajectory(problem, [0], 1e-6).theta[0], problem.start)
 
 
-@given(problems(optimizer_kinds=DESCENTS))
+@given(problems(kinds=REAL, optimizer_kinds=DESCENTS))
 def test_the_weight_comes_in_torchs_shape_and_the_start_may_be_drawn(case):
     found = integrate(*case, times=[0, 2])
     assert found.shape == (2, *np.shape(case.initial_weight))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import null_space
 
+from empirical.layer_strategies import EXACT
 from empirical.strategies import feature_data, images, input_shapes, layers, problems, seeds
 from numerics.budget import Budget
 from numerics.integrate import integrate
@@ -62,7 +63,7 @@ def test_the_loss_never_rises_under_a_first_order_rule(case):
     p = Predictor(*case)
     times = [*times_of(p, (0, 1, 2, 3, 8, 50)), math.inf]
     losses = p.loss(times, penalty=True)
-    size = max(float(losses[0]), p.problem.scale / 2 * float((p.problem.columns**2).sum()))
+    size = max(float(losses[0]), p.problem.scale / 2 * float(np.linalg.norm(p.problem.columns)) ** 2)
     # The loss is a square of what is off by the weights' rounding, times the features.
     off = math.sqrt(p.problem.scale + p.setting.weight_decay) * (1 + np.linalg.norm(p.problem.features))
     slack = [2 * off * math.sqrt(2 * size) * Budget(p).evaluation(t) + 1e-14 * size for t in times]
@@ -85,7 +86,7 @@ def test_training_conserves_the_null_space(case):
     for time in (*times_of(p), math.inf):
         theta = p.theta(time)[0]
         for block, features in enumerate(p.problem.features):
-            outside = null_space(features.T, rcond=max(features.shape) * np.finfo(float).eps)
+            outside = null_space(features.conj().T, rcond=max(features.shape) * np.finfo(float).eps)
             moved = (theta - p.problem.start)[block] @ outside
             # The range that the closed form uses and this one differ by max(d, M)·eps·κ in angle.
             kept = p.spectrum.values[p.spectrum.values > 0]
@@ -187,7 +188,10 @@ def test_a_convolution_does_not_turn_with_its_inputs():
 @pytest.mark.parametrize("factor", [0.5, 3.0])
 @given(
     case=problems(
-        layers(odd=True, biases=False), optimizer_kinds=["gradient_flow"], target_kinds=["identity"], decay=False
+        layers(odd=True, biases=False, kinds=["linear", "conv", "locally_connected", "circular_conv"]),
+        optimizer_kinds=["gradient_flow"],
+        target_kinds=["identity"],
+        decay=False,
     )
 )
 def test_brighter_inputs_are_only_a_faster_clock(factor, case):
@@ -220,7 +224,7 @@ def test_brighter_inputs_are_another_problem_outside_the_hypotheses(changes):
 @given(st.data())
 def test_a_convolution_is_a_dense_layer_on_its_patches(data):
     """Always: any option, any optimiser, decay, either loss; weight for weight, by closed form and by the oracle."""
-    layer = data.draw(layers(axes=data.draw(st.integers(1, 3)), biases=False))
+    layer = data.draw(layers(axes=data.draw(st.integers(1, 3)), biases=False, kinds=["conv"]))
     layer = layer.with_values(groups=1)
     x = data.draw(images(data.draw(input_shapes(layer))))
     decay, loss = data.draw(st.sampled_from([0.0, 0.3])), data.draw(st.sampled_from(["half_sum", "mse"]))
@@ -250,7 +254,7 @@ def test_a_convolution_is_no_dense_layer_on_its_pixels():
     assert np.abs(conv.predict(x[1], math.inf) - dense.predict(x[1, 0], math.inf)[..., None, :]).max() > 0.1
 
 
-@given(problems(target_kinds=["given"]), seeds())
+@given(problems(kinds=(*EXACT, "circular_conv"), target_kinds=["given"]), seeds())
 def test_the_path_is_linear_in_start_and_targets_together(case, seed):
     """Superposition: a linear optimiser maps (W0, Y) linearly to W(t)."""
     rng = np.random.default_rng(seed)
@@ -299,7 +303,7 @@ def test_the_mean_loss_is_no_slower_clock_under_decay():
 
 @given(st.data(), seeds())
 def test_a_grouped_convolution_is_one_convolution_per_group(data, seed):
-    layer = data.draw(layers(axes=data.draw(st.integers(1, 2)), odd=True)).with_values(groups=2)
+    layer = data.draw(layers(axes=data.draw(st.integers(1, 2)), odd=True, kinds=["conv"])).with_values(groups=2)
     x = data.draw(images(data.draw(input_shapes(layer))))
     half, rng = x.shape[1] // 2, np.random.default_rng(seed)
     w0 = rng.standard_normal(layer.weight_shape(x.shape[1:], 2 * half))
@@ -323,7 +327,7 @@ def test_the_limit_is_a_minimiser_and_no_other_minimiser_is_nearer_to_the_start(
     size = p.problem.scale * np.linalg.norm(p.problem.features) ** 2
     assert np.linalg.norm(p.problem.gradient(final)) <= 2 * size * rounding((p, math.inf)) + 1e-13 * size
     free = np.random.default_rng(seed).standard_normal(final.shape)
-    free = free - (p.spectrum.project(free.swapaxes(1, 2))).swapaxes(1, 2)
+    free = free - p.spectrum.project(free.conj().swapaxes(1, 2)).conj().swapaxes(1, 2)
     shift = np.linalg.norm(final + free - p.problem.start) ** 2 - np.linalg.norm(final - p.problem.start) ** 2
     assert shift >= np.linalg.norm(free) ** 2 * (1 - 1e-9) - 1e-9 * np.linalg.norm(final - p.problem.start)
 

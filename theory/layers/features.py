@@ -9,6 +9,8 @@ from theory.component import Named
 from theory.errors import SettingError
 from theory.layers.layer import Array, Layer, Shape, check_flag, check_whole
 
+REPAIR = "Write it with xp alone; constants by xp.asarray(A, dtype=x.dtype, device=x.device)."
+
 
 @dataclass(frozen=True, repr=False)
 class Features(Layer):
@@ -83,26 +85,9 @@ class Features(Layer):
         """What the function returns, checked, as columns.
 
         Raises:
-            SettingError: If it fails, or returns another shape or dtype, or a value that is not finite.
+            SettingError: As :func:`feature_rows`, or if a value is not finite.
         """
-        try:
-            values = self.function(x, xp)
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}".splitlines()[0]
-            message = (
-                f"function must take {xp.__name__} arrays (x, xp), but for x of shape {tuple(x.shape)} it raised {what}. Write it "
-                "with xp alone; constants by xp.asarray(A, dtype=x.dtype, device=x.device)."
-            )
-            raise SettingError(message) from error
-        shape = tuple(getattr(values, "shape", ()))
-        rows = f"({len(x)}, {'d' if self.size is None else self.size})"
-        if len(shape) != 2 or shape[0] != len(x) or shape[1] != (self.size or max(shape[1], 1)):
-            returned = f"shape {shape}" if hasattr(values, "shape") else f"a {type(values).__name__}"
-            message = f"function must return an array of shape {rows}, but it returned {returned}. Return one row per example."
-            raise SettingError(message)
-        if values.dtype != x.dtype:
-            message = f"function must return the dtype of its input, {x.dtype}, but it returned {values.dtype}. Convert its result."
-            raise SettingError(message)
+        values = feature_rows(self.function, x, xp, self.size)
         if not bool(xp.isfinite(values).all()):
             example = [bool(row) for row in xp.isfinite(values).all(1)].index(False)
             message = f"function must return finite values, but those of example {example} are not. Mend it, or drop the example."
@@ -132,3 +117,33 @@ class Features(Layer):
             "bias": self.bias,
         }
         return Named("empirical.modules.Features", arguments)
+
+
+def feature_rows(function: Callable[[Array, Any], Array], x: Array, xp: Any, size: int | None) -> Array:
+    """What a function returns for examples: (N, d), with d = ``size`` if that is known.
+
+    Raises:
+        SettingError: If it fails, or returns no array of this library, or one of another shape or dtype.
+    """
+    try:
+        values = function(x, xp)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        message = f"function must take {xp.__name__} arrays (x, xp), but for x of shape {tuple(x.shape)} it raised {what}. {REPAIR}"
+        raise SettingError(message) from error
+    if not isinstance(values, type(x)):
+        message = (
+            f"function must return a {xp.__name__} array for one, but it returned a {type(values).__name__}. {REPAIR}"
+        )
+        raise SettingError(message)
+    shape = tuple(values.shape)
+    if len(shape) != 2 or shape[0] != len(x) or shape[1] != (size or max(shape[1], 1)):
+        rows = f"({len(x)}, {size or 'd'})"
+        message = (
+            f"function must return an array of shape {rows}, but it returned shape {shape}. Return one row per example."
+        )
+        raise SettingError(message)
+    if values.dtype != x.dtype:
+        message = f"function must return the dtype of its input, {x.dtype}, but it returned {values.dtype}. Convert its result."
+        raise SettingError(message)
+    return values
