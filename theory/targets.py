@@ -44,8 +44,9 @@ class Identity(Target):
 
     def weight(self, layer: Layer, input_shape: tuple[int, ...], zeros: Array) -> Array | None:
         """The identity's features, each with its gain."""
-        for block, row in enumerate(layer.identity_features(input_shape)):
-            zeros[block, range(len(row)), row] = layer.identity_gain(input_shape)
+        rows = layer.identity_features(input_shape)
+        blocks, outputs = [[block] for block in range(len(rows))], [list(range(len(rows[0])))]
+        zeros[blocks, outputs, rows] = layer.identity_gain(input_shape)  # the indices are broadcast
         return zeros
 
 

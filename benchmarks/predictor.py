@@ -1,0 +1,195 @@
+"""How fast the closed form is evaluated, against what any evaluation must do, and against solvers of the same equation.
+
+    python benchmarks/predictor.py [--repeats N] [--skip-large]
+
+One BLAS thread. Every ratio is taken within this run. The reference of a prediction is a matrix product of the same size
+written to fresh memory, as one or one per time, whichever is faster; no evaluation that returns the outputs can do with
+less. The condition number of the data is printed beside the solvers' times, because it decides how hard the equation is.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.integrate import solve_ivp
+from threadpoolctl import threadpool_limits
+
+from numerics.integrate import trajectory
+from numerics.predictor import Predictor
+from theory.layers import CircularConv, Conv, Linear
+from theory.optimizers import GradientFlow
+from theory.setting import Setting
+
+FEATURES, TIMES, TESTS = 784, 200, 100
+SHARE = {10: 0.65, 100: 0.80}
+"""Of the product-and-write limit, wanted for so many training examples."""
+
+
+def best(action: Callable[[], object], repeats: int) -> float:
+    """The least time of several runs after one that is not counted, in seconds."""
+    action()
+    spent = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        action()
+        spent.append(time.perf_counter() - begin)
+    return min(spent)
+
+
+def row(name: str, seconds: float, note: str = "") -> None:
+    print(f"  {name:<62}{seconds * 1e3:>12.3f} ms   {note}", flush=True)
+
+
+def verdict(fine: bool, wanted: str) -> str:
+    return f"(wanted {wanted})" + ("" if fine else "  <-- missed")
+
+
+def blas() -> str:
+    """The machine's linear algebra library, as numpy reports it."""
+    settings: Any = np.show_config(mode="dicts")
+    found = settings["Build Dependencies"]["blas"]
+    return f"{found.get('name')} {found.get('version')}"
+
+
+def images(count: int, channels: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).random((count, channels, size, size))
+
+
+def fully_connected(repeats: int) -> None:
+    print(f"fully connected, {FEATURES} features, {TIMES} times × {TESTS} tests")
+    rng = np.random.default_rng(0)
+    tests, times = rng.standard_normal((TESTS, FEATURES)), np.linspace(0, 1, TIMES)
+    for count in (10, 100):
+        x = rng.standard_normal((count, FEATURES))
+        setting = Setting(Linear(), GradientFlow())
+        row(f"n = {count}: modes", best(lambda s=setting, x=x: Predictor(s, x), repeats))
+        p = Predictor(setting, x)
+        left, right = rng.standard_normal((TIMES, FEATURES, count)), rng.standard_normal((count, TESTS))
+        flat = left.reshape((-1, count))
+        limit = min(best(lambda a=a, b=right: a @ b, repeats) for a in (left, flat))
+        spent = best(lambda p=p: p.predict(tests, times), repeats)
+        share, wanted = limit / spent, SHARE[count]
+        row(f"n = {count}: product and write, the limit", limit)
+        row(f"n = {count}: outputs", spent, f"{share:.0%} of the limit {verdict(share >= wanted, f'{wanted:.0%}')}")
+        curve = best(lambda p=p: p.loss(times), repeats)
+        row(
+            f"n = {count}: a loss curve alone",
+            curve,
+            f"{spent / curve:.1f} times cheaper {verdict(spent / curve > 4.4, '> 4.4')}",
+        )
+        row(f"n = {count}: an error curve", best(lambda p=p: p.error(tests, times), repeats))
+        half = p.on(dtype="float32")
+        row(f"n = {count}: outputs in float32", best(lambda p=half: p.predict(tests, times), repeats))
+
+
+def convolutions(repeats: int) -> None:
+    print(f"5×5 convolution on 28×28, weights at {TIMES} times")
+    times = np.linspace(0, 1, TIMES)
+    for channels, wanted in ((1, 0.8), (3, 2.1), (8, 9.0)):
+        p = Predictor(Setting(Conv(5), GradientFlow()), images(1, channels, 28))
+        a = np.random.default_rng(1).standard_normal((TIMES * channels, 25 * channels))
+        b = np.random.default_rng(2).standard_normal((25 * channels, 25 * channels))
+        limit = best(lambda a=a, b=b: a @ b, repeats)
+        spent = best(lambda p=p: p.weight(times), repeats)
+        row(
+            f"C = {channels}",
+            spent,
+            f"prototype {wanted} ms on another machine; product and write {limit * 1e3:.3f} ms",
+        )
+    print("circular convolution of full width, one channel: modes, the weight at one time, and one prediction")
+    for size in (28, 64, 256, 1024):
+        x = images(2, 1, size)
+
+        def run(x: np.ndarray = x) -> None:
+            p = Predictor(Setting(CircularConv(), GradientFlow()), x[:1])
+            p.weight([1e-6])
+            p.predict(x[1:], [1e-6])
+
+        spent = best(run, 1)
+        row(f"{size} × {size}", spent, verdict(spent < 5, "< 5000 ms") if size == 1024 else "")
+
+
+def scaling(repeats: int) -> None:
+    print("cost against the number of times, n = 100, 10 tests")
+    rng = np.random.default_rng(0)
+    p = Predictor(Setting(Linear(), GradientFlow()), rng.standard_normal((100, FEATURES)))
+    tests = rng.standard_normal((10, FEATURES))
+    for count in (100, 1000, 10000):
+        out = np.empty((count, 10, FEATURES))
+        spent = best(lambda n=count, o=out: p.predict(tests, np.linspace(0, 1, n), out=o), min(repeats, 2))
+        row(f"{count} times, into an array of the caller's", spent, f"{spent / count * 1e6:.1f} µs a time")
+
+
+def solvers(repeats: int) -> None:
+    print(
+        "the same equation by solvers, 10 features, 6 examples, until the slowest mode is learned, relative tolerance 1e-10"
+    )
+    rng = np.random.default_rng(0)
+    for condition in (3.0, 30.0, 100.0):
+        left, right = (np.linalg.qr(rng.standard_normal((size, 6)))[0] for size in (10, 6))
+        x = ((left * np.geomspace(1, 1 / condition, 6)) @ right.T).T
+        one_setting(x, condition, 3 * condition**2, repeats)
+
+
+def one_setting(x: np.ndarray, condition: float, when: float, repeats: int) -> None:
+    """The closed form, our solver and scipy's on one set of data, with what scipy's answer is off by."""
+    setting = Setting(Linear(), GradientFlow())
+    p = Predictor(setting, x)
+    closed = best(lambda: Predictor(setting, x).theta([when]), repeats)
+    row(f"cond {condition:g}: closed form, modes and all", closed)
+    full = best(lambda: trajectory(p.problem, [when]), 1)
+    row(f"cond {condition:g}: our solver", full, f"{full / closed:.0f} times the closed form")
+    gram = p.problem.features[0] @ p.problem.features[0].T
+    drive = p.problem.columns[0] @ p.problem.features[0].T
+
+    def velocity(_: float, flat: np.ndarray) -> np.ndarray:
+        return (drive - flat.reshape(drive.shape) @ gram).ravel()
+
+    for method in ("DOP853", "LSODA"):
+        options: dict[str, Any] = {"method": method, "rtol": 1e-10, "atol": 1e-12}
+
+        def solve(options: dict[str, Any] = options) -> np.ndarray:
+            return solve_ivp(velocity, (0, when), p.problem.start.ravel(), **options).y[:, -1]
+
+        off = float(np.abs(solve() - p.theta([when]).ravel()).max())
+        spent = best(solve, 1)
+        row(
+            f"cond {condition:g}: scipy's {method} on the Gram matrix",
+            spent,
+            f"{spent / closed:.0f} times, off by {off:.1e}",
+        )
+
+
+def large() -> None:
+    print("60 000 training examples × 784, identity")
+    x = np.random.default_rng(0).random((60_000, 784))
+    begin = time.perf_counter()
+    p = Predictor(Setting(Linear(), GradientFlow()), x)
+    p.weight([1e-5])
+    p.loss(np.linspace(0, 1e-3, 100))
+    spent = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row("modes, the weight at one time, a loss curve", spent, verdict(spent < 10, "< 10000 ms"))
+    print(f"  peak memory of this whole run, the data included: {peak:.2f} GiB {verdict(peak < 2, '< 2')}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--skip-large", action="store_true")
+    chosen = parser.parse_args()
+    print(f"{blas()}, one thread\n")
+    with threadpool_limits(1):
+        if not chosen.skip_large:
+            large()
+        fully_connected(chosen.repeats)
+        convolutions(chosen.repeats)
+        scaling(chosen.repeats)
+        solvers(chosen.repeats)
+
+
+if __name__ == "__main__":
+    main()
