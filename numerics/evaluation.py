@@ -57,16 +57,13 @@ class Backend:
         """numpy, or torch, which is imported for this alone."""
         return np if self.device is None else import_module("torch")
 
-    def array(self, value: Any) -> Array:
-        """A numpy array or a tensor, real or complex, in the backend's arithmetic."""
-        single = self.dtype == "float32"
+    def array(self, value: Any, *, complex_numbers: bool = False) -> Array:
+        """A numpy array in the backend's arithmetic; torch multiplies no real by a complex matrix, so the caller says which."""
+        name = {"float64": "complex128", "float32": "complex64"}[self.dtype] if complex_numbers else self.dtype
         if self.device is None:
-            kind: Any = (np.complex64 if single else np.complex128) if np.iscomplexobj(value) else self.dtype
-            return np.asarray(value, dtype=kind)
+            return np.asarray(value, dtype=name)
         torch = self.namespace
-        tensor = torch.as_tensor(value)
-        name = ("complex64" if single else "complex128") if tensor.is_complex() else self.dtype
-        return tensor.to(device=self.device, dtype=getattr(torch, name))
+        return torch.as_tensor(value).to(device=self.device, dtype=getattr(torch, name))
 
     def numbers(self, value: Array) -> Any:
         """A result as a numpy array of float64."""

@@ -157,12 +157,16 @@ class Predictor:
         kept, still = self.response(times, np.array([decay]))
         with quiet():
             targets = self._gain[:, None, :] * self._target_modes - self._start_modes
-        start, modes = backend.array(self.problem.start), backend.array(adjoint(self.spectrum.left))
+        complex_numbers = np.iscomplexobj(self.problem.start)
+        start, modes, begin, targets = (
+            backend.array(value, complex_numbers=complex_numbers)
+            for value in (self.problem.start, adjoint(self.spectrum.left), self._start_modes, targets)
+        )
         base = start if features is None else start @ features
         modes = modes if features is None else modes @ features
-        aside = backend.array(self._start_modes) @ modes if decay > 0 else None
+        aside = begin @ modes if decay > 0 else None
         numbers = (backend.array(value) for value in (kept[:, 0], still[:, 0], progress))
-        return Factors(base, aside, backend.array(targets), modes, *numbers)
+        return Factors(base, aside, targets, modes, *numbers)
 
     def theta(self, times: Any) -> Float:
         """The weights as blocks with the bias as last column, (T, blocks, q, d), by numpy in float64."""
