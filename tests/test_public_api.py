@@ -36,6 +36,7 @@ NAMES = [
     "Orthogonal",
     "Predictor",
     "Proof",
+    "ReLUExample",
     "Setting",
     "SettingError",
     "Solution",
