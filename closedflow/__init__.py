@@ -40,6 +40,7 @@ _HOMES = {
     "theory.time": ("time_from_steps",),
     "numerics.predictor": ("Predictor", "load"),
     "numerics.laws": ("GeneralizedChiSquare",),
+    "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),

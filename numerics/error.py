@@ -116,11 +116,18 @@ def _variance(v: Float, b: Float, entries: EntryMoments) -> Float:
     """The variance for N examples, with the standard deviation of an entry already in V."""
     q = b.shape[2]
     diagonal = (v**2).sum(axis=3)  # of VVᵀ, (N, blocks, d)
-    mixed: Float = 4 * ((b @ v.swapaxes(-1, -2)) ** 2).sum(axis=(1, 2, 3))
+    mixed = 4 * _mixed(v, b)
     if entries.orthogonal:
         return _haar(v, diagonal, q, round(entries.std**-2)) + mixed
     quadratic = 2 * _gram(v).sum(axis=1) + (entries.kurtosis - 3) * (diagonal**2).sum(axis=(1, 2))
     return q * np.maximum(quadratic, 0.0) + mixed  # type: ignore[no-any-return]
+
+
+def _mixed(v: Float, b: Float) -> Float:
+    """‖bVᵀ‖² = tr b(VᵀV)bᵀ, by the smaller of q × d and P × P."""
+    if v.shape[-1] < v.shape[-2]:
+        return (b @ (v.swapaxes(-1, -2) @ v) * b).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
+    return ((b @ v.swapaxes(-1, -2)) ** 2).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
 
 
 def _gram(v: Float) -> Float:

@@ -7,8 +7,11 @@ sums: three nodes of Gauss for each independent entry, and for orthogonal matric
 import itertools
 import math
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closedflow import (
     Constant,
@@ -29,8 +32,11 @@ from closedflow import (
     TorchDefault,
     Zeros,
 )
+from empirical.strategies import problems, times
+from numerics.error import affine_parts
 from theory import error_law
 
+EPS = np.finfo(float).eps
 ROUNDING = 1e-12  # averages of a few thousand values of size 1
 
 
@@ -136,6 +142,28 @@ def test_mean_and_variance_are_those_of_every_start_of_an_exact_rule(case, start
     mean, variance = p.error_moments(x, times)
     np.testing.assert_allclose(mean, first, rtol=ROUNDING)
     np.testing.assert_allclose(variance, second - first**2, rtol=1e-10, atol=ROUNDING * second.max())
+
+
+@hypothesis.settings(max_examples=60)
+@given(problems(target_kinds=["identity", "constant", "linear_map"]), st.data())
+def test_the_error_is_affine_in_the_start_for_every_setting(case, data):
+    """W0 V + b, against the predictions from three starts; outputs of the same size cancel, so to rounding of the largest."""
+    p = Predictor(*case)
+    layer, problem = p.setting.layer, p.problem
+    finite = data.draw(times(p.setting.optimizer, float(p.rates.max()), infinity=p.setting.optimizer.has_limit))
+    x = np.concatenate([problem.inputs[:1], np.random.default_rng(0).standard_normal((1, *problem.input_shape))])
+    target = p.setting.target.values(layer, x, np)
+    for theta in (problem.start, 0 * problem.start + 1.0, 0 * problem.start):
+        outputs = p.from_start(theta).predict(x, finite)
+        for index, (v, b) in enumerate(affine_parts(p, x, finite)):
+            found = np.moveaxis(theta @ v + b, 0, 2)  # (blocks, q, N, P)
+            expected = layer.to_columns(outputs[index] - target, np).reshape(found.shape)
+            sizes = [
+                np.linalg.norm(theta) * np.linalg.norm(layer.features(x, np)),
+                np.abs(target).sum(),
+                np.abs(b).sum(),
+            ]
+            assert np.abs(found - expected).max() <= 64 * max(problem.features.shape) * EPS * sum(sizes)
 
 
 def test_the_gaussian_shortcuts_are_the_gaussian_moments():

@@ -40,6 +40,7 @@ NAMES = [
     "Polynomial",
     "Predictor",
     "Proof",
+    "ReLUExample",
     "Residual",
     "Setting",
     "SettingError",
