@@ -253,10 +253,11 @@ def prove_dft(order: int) -> dict[str, SizedProof]:
     return {name: decide(*pair) for name, pair in zip(names, sides, strict=True)}
 
 
-# The flow of a one-channel circular convolution, for every N. Read .T as the conjugate transpose: F and D are complex.
-# The prover's rules hold for it as for the transpose, but for one (a 1×1 matrix is its own transpose), and no
-# certificate here uses that one; `tests/test_roots_of_unity.py` sees to it. C = C(x̂) is the circulant of the example, D
-# the diagonal matrix of its transform, T0 the start, e the kernel that repeats its input (1 at the origin), one = Fe.
+# The flow of a one-channel circular convolution, for every N. Read .T as the conjugate transpose: F and D are
+# complex. The prover's rules for matrices hold for it as for the transpose, but for one (a 1×1 matrix is its own
+# transpose), and no certificate here uses that one, nor a trace or an expectation; `tests/test_roots_of_unity.py`
+# sees to it. C = C(x̂) is the circulant of the example, D the diagonal matrix of its transform, T0 the start, e the
+# kernel that repeats its input (1 at the origin), one = Fe.
 _SHAPES: Shapes = {"F": ("N", "N"), "C": ("N", "N"), "D": ("N", "N"), "T0": ("N", 1), "e": ("N", 1), "one": ("N", 1)}
 _DFT = ("F @ F.T == n * I", "F.T @ F == n * I", "F @ C == D @ F")
 _FLOW = {"E": "D.T @ D"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from theory.errors import ClaimError
 from theory.operators.expressions import (
     Equation,
     Expression,
@@ -27,7 +28,7 @@ from theory.operators.expressions import (
 from theory.operators.functionals import Expectation, ScalarEquation, Trace, dimension_symbol, walk_scalar
 from theory.operators.limits import QUOTIENT, TERMS, WORD, check_size
 from theory.operators.scalars import TIME, Operation, Power, Scalar, symbols
-from theory.operators.shapes import infer
+from theory.operators.shapes import infer, show
 from theory.operators.statement import Statement
 from theory.operators.traces import Traces
 from theory.operators.wick import mean
@@ -83,8 +84,9 @@ class Reading:
 
     def _record_denominators(self) -> None:
         """Meet every denominator of the statement as it was written: a derivative or a limit may drop it."""
-        for side in (self.statement.stated.left, self.statement.stated.right):
-            for part in walk(side):
+        stated = self.statement.stated
+        for tree in (stated.left, stated.right, *self.statement.dynamics.rates.values()):
+            for part in walk(tree):
                 for scalar in walk_scalar(part.factor) if isinstance(part, Scaled) else ():
                     if not scalar.is_functional:
                         self.coefficients.read(scalar)
@@ -122,13 +124,16 @@ class Reading:
                 return self.polynomial(matrix).T
             case Pinv(matrix):
                 inner = self.polynomial(matrix)
-                if set(inner.terms) <= {()} and all(self.coefficients.is_constant(a) for a in inner.terms.values()):
+                if set(inner.terms) <= {()}:
                     # By L-PINV; as a letter it would be the same one for every size.
-                    terms = {word: self.coefficients.one / value for word, value in inner.terms.items()}
+                    terms = {word: self.coefficients.inverse(value) for word, value in inner.terms.items()}
                     return Polynomial((inner.shape[1], inner.shape[0]), terms)
                 name = f"pinv({inner})"
+                shape = inner.shape[1], inner.shape[0]
+                if self.shapes.setdefault(name, shape) != shape:
+                    message = f"`{name}` must have one shape, but it is {show(self.shapes[name])} and {show(shape)}. Rename a letter."
+                    raise ClaimError(message)
                 self.pseudo_inverses[name] = inner
-                self.shapes[name] = inner.shape[1], inner.shape[0]
                 return self.letter(name)
         raise TypeError(node)
 

@@ -16,6 +16,7 @@ from theory.operators.expressions import (
     Integral,
     Letter,
     Pinv,
+    Shape,
 )
 from theory.operators.scalars import TIME, Symbol
 from theory.operators.statement import Statement
@@ -60,6 +61,7 @@ class Algebra(Reading):
     def _axioms(self) -> Iterator[Axiom]:
         for text, polynomial in self.hypotheses:
             yield from with_transpose(Axiom(text, polynomial, (text,)))
+            yield from self._vanishing_squares(text, polynomial)
         yield from self._square_inverses()
         for name, matrix in self.pseudo_inverses.items():
             yield from self._penrose(name, matrix)
@@ -84,7 +86,7 @@ class Algebra(Reading):
     def _penrose(self, name: str, a: Polynomial) -> Iterator[Axiom]:
         p, one = self.letter(name), self._identity(a.shape[0])
         basic = name in self._mentioned
-        source = (f"Penrose equations of {name}",)
+        source: tuple[str, ...] = (f"Penrose equations of {name}",)
         for text, polynomial in (
             (f"({a}) @ {name} @ ({a}) == {a}", a @ p @ a - a),
             (f"{name} @ ({a}) @ {name} == {name}", p @ a @ p - p),
@@ -94,15 +96,34 @@ class Algebra(Reading):
             yield from with_transpose(Axiom(text, polynomial, source, "L-PINV", basic))
         lemma = "L-EXP" if str(a) in self.generators else "L-SQUARE" if self._is_definite(a) else ""
         if lemma:
-            source = (f"{a} is invertible",)
+            positive = [name for value in a.terms.values() for name in self.coefficients.declared(value)]
+            source = (f"{a} is invertible", *dict.fromkeys(positive if lemma == "L-SQUARE" else ()))
             for text, polynomial in ((f"({a}) @ {name} == I", a @ p - one), (f"{name} @ ({a}) == I", p @ a - one)):
                 yield from with_transpose(Axiom(text, polynomial, source, lemma, basic))
 
-    def _is_definite(self, a: Polynomial) -> bool:
-        """Whether a matrix is a sum of positive multiples of squares A Aᵀ and of I."""
+    def _vanishing_squares(self, text: str, polynomial: Polynomial) -> Iterator[Axiom]:
+        """A sum of positive multiples of squares that is zero: each of them is; with I among them, that is a contradiction."""
+        for value in (polynomial, polynomial.scaled(-1)):
+            if len(value.terms) > 1 and self._is_sum_of_squares(value):
+                for word in value.terms:
+                    head = Polynomial(
+                        self._shape_of(word[: len(word) // 2], value.shape),
+                        {word[: len(word) // 2]: self.coefficients.one},
+                    )
+                    yield from with_transpose(Axiom(f"{head} == 0", head, (text,), "L-SQUARE"))
+
+    def _shape_of(self, word: Word, shape: Shape) -> Shape:
+        return (shape[0], self.factor_shape(word[-1])[1]) if word else shape
+
+    def _is_sum_of_squares(self, a: Polynomial) -> bool:
+        """Whether a matrix is a sum of positive multiples of squares A Aᵀ, I among them."""
         halves = [(word[: len(word) // 2], word[len(word) // 2 :]) for word in a.terms]
         squares = all(tail == transpose(head) for head, tail in halves)
-        return () in a.terms and squares and all(self.coefficients.is_positive(value) for value in a.terms.values())
+        return squares and all(self.coefficients.is_positive(value) for value in a.terms.values())
+
+    def _is_definite(self, a: Polynomial) -> bool:
+        """Whether a matrix is a sum of positive multiples of squares A Aᵀ and of I."""
+        return () in a.terms and self._is_sum_of_squares(a)
 
     def _flow(self, name: str, generator: Polynomial) -> Iterator[Axiom]:
         flow, integral = self.letter(name), self.letter(str(Integral(name)))

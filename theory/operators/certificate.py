@@ -17,10 +17,10 @@ from theory.operators.axioms import Algebra, Axiom
 from theory.operators.budget import Clock, ticking
 from theory.operators.cofactors import names_of, read_cofactor
 from theory.operators.consequences import Consequence, read_consequence
-from theory.operators.expressions import Shape
+from theory.operators.expressions import Derivative, Letter, Limit, Shape, Start, walk
 from theory.operators.functionals import Trace, walk_scalar
 from theory.operators.parser import parse_scalar
-from theory.operators.scalars import Number, Operation, Power, Symbol
+from theory.operators.scalars import Number, Operation, Power, Symbol, matrices_in
 from theory.operators.statement import FIELDS, Source, read_statement, texts
 from theory.operators.traces import show_scalar
 from theory.operators.words import Polynomial
@@ -201,7 +201,11 @@ def _read_trace_step(algebra: Algebra, item: object) -> TraceStep:
     text, left, name = _texts(item, _TRACE_STEP)
     axiom = _axiom(algebra, name)
     factor = parse_scalar(text, names_of(algebra.statement), "cofactor")
-    if not all(isinstance(part, Trace | Number | Symbol | Operation | Power) for part in walk_scalar(factor)):
+    inside = [part for matrix in matrices_in(factor) for part in walk(matrix)]
+    if not all(isinstance(part, Trace | Number | Symbol | Operation | Power) for part in walk_scalar(factor)) or any(
+        isinstance(part, Derivative | Limit) or (isinstance(part, Start) and not isinstance(part.matrix, Letter))
+        for part in inside
+    ):
         message = f"a factor must be a polynomial in traces, but it is `{text}`. Carry the rest out."
         raise ClaimError(message)
     rows, columns = axiom.polynomial.shape

@@ -2,7 +2,7 @@ r"""Equations that follow from others by a lemma and not by algebra alone: each 
 
 A certificate that uses a conclusion carries the proofs of its premises, and the kernel adds them up like the claim. With
 :math:`E = e^{-tG}`, :math:`\tilde\Phi = \int_0^t e^{-sG} ds`, and :math:`F`, :math:`\tilde\Psi` the same for :math:`H`
-(a flow may be transposed, for :math:`(e^{-tG})^\top = e^{-tG^\top}`), the rules are
+(a flow may be transposed or inverted, for :math:`(e^{-tG})^\top = e^{-tG^\top}` and :math:`(e^{-tG})^{-1} = e^{tG}`), the rules are
 
 - ``intertwine`` (L-UNIQUE): :math:`GM = MH \Rightarrow \tilde\Phi M = M\tilde\Psi`;
 - ``sum`` (L-UNIQUE): :math:`GH = HG,\ G + H = K \Rightarrow EF = e^{-tK}`, which is I for :math:`K = 0`;
@@ -64,17 +64,22 @@ class Flow(NamedTuple):
 
 
 def flow_of(algebra: Reading, text: str) -> Flow:
-    """The flow ``E`` or ``E.T``.
+    """The flow ``E``, its inverse ``pinv(E)``, which is the flow of -G, or the transpose of one of them.
 
     Raises:
         ClaimError: If the statement has no such flow.
     """
-    name = text.removesuffix(".T")
+    plain = text.removesuffix(".T")
+    name = plain.removeprefix("pinv(").removesuffix(")") if plain.startswith("pinv(") else plain
     if name not in algebra.generators:
         message = f"a rule must name a flow of its statement, but it names `{text}`. Declare it there."
         raise ClaimError(message)
-    parts = algebra.letter(name), algebra.letter(str(Integral(name))), algebra.generators[name]
-    return Flow(text, *(part.T if text != name else part for part in parts))
+    flow, integral, generator = algebra.letter(name), algebra.letter(str(Integral(name))), algebra.generators[name]
+    if plain != name:
+        flow = algebra.letter(plain)
+        # The integral of exp(sG) over [0, t] is exp(tG) times that of exp(-sG).
+        integral, generator = flow @ integral, generator.scaled(-1)
+    return Flow(text, *(part.T if text != plain else part for part in (flow, integral, generator)))
 
 
 def intertwine(algebra: Algebra, first: Flow, second: Flow, middle: Polynomial) -> Consequence:

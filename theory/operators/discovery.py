@@ -16,7 +16,7 @@ _OVERLAPS = 60
 """Overlaps that the completion looks at before the premises are reduced."""
 _ROUNDS = 2
 """A conclusion may be what the premise of another needs."""
-_SERIES = 3
+_SERIES = 5
 """The longest series that is tried."""
 
 
@@ -67,19 +67,25 @@ def _provable(
 
 
 def _candidates(algebra: Algebra) -> Iterator[Consequence]:
-    flows = [flow_of(algebra, text) for name in algebra.generators for text in (name, f"{name}.T")]
-    middles = list(_middles(algebra))
-    plain = [flow for flow in flows if not flow.text.endswith(".T")]
-    # A transposed first flow gives the transposed equations only.
+    plain = [flow_of(algebra, text) for name in algebra.generators for text in (name, f"{name}.T")]
+    inverted = [flow_of(algebra, text) for name in algebra.generators for text in (f"pinv({name})", f"pinv({name}).T")]
+    flows, middles = [*plain, *inverted], list(_middles(algebra))
+    seen: set[str] = set()
     for first, second in itertools.product(plain, flows):
         shape = first.value.shape[0], second.value.shape[0]
-        yield from (intertwine(algebra, first, second, middle) for middle in middles if middle.shape == shape)
-    for first, second in itertools.product(flows, flows):
+        for middle in middles:
+            if middle.shape == shape:
+                found = intertwine(algebra, first, second, middle)
+                # The transposed equation is another candidate's.
+                if not any(str(axiom.polynomial) in seen for axiom in found.axioms):
+                    yield found
+                seen |= {str(axiom.polynomial) for axiom in found.axioms}
+    for first, second in itertools.product(plain, plain):
         if first.value.shape == second.value.shape:
-            totals = [None, *(flow for flow in flows if flow.value.shape == first.value.shape)]
+            totals = [None, *(flow for flow in plain if flow.value.shape == first.value.shape)]
             yield from (add_up(algebra, first, second, total) for total in totals)
     if algebra.timed:
-        for flow, middle in itertools.product(flows, middles):
+        for flow, middle in itertools.product(plain, middles):
             if middle.shape[0] == flow.value.shape[0]:
                 yield from (series(algebra, flow, middle, length) for length in range(1, _SERIES + 1))
     inverses = list(algebra.pseudo_inverses.items())

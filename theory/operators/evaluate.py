@@ -180,7 +180,7 @@ class Evaluation:
         if isinstance(left, Multiple):
             left, right = right, left
         if isinstance(right, Multiple):
-            return left if right.factor is None else left + right.factor * self.identity(left.shape[-1])
+            return left if right.factor is None else left + self.identity(left.shape[-1]).__rmul__(right.factor)
         return left + right
 
     def _product(self, left: Any, right: Any) -> Any:
@@ -192,4 +192,4 @@ class Evaluation:
             return left
         if isinstance(right, Multiple):
             return right if right.factor is None else Multiple(left.factor * right.factor)
-        return left.factor * right
+        return right.__rmul__(left.factor)  # a field element on the left would take a zero matrix for the number 0

@@ -54,8 +54,12 @@ class ExactMatrix:
         pairs = zip(self.entries, other.entries, strict=True)
         return ExactMatrix(tuple(tuple(a + b for a, b in zip(x, y, strict=True)) for x, y in pairs))
 
-    def __rmul__(self, factor: Any) -> ExactMatrix:
+    def scaled(self, factor: Any) -> ExactMatrix:
+        """The matrix times a number or a field element, which may be zero and so may the matrix."""
         return self.map(lambda value: factor * value)
+
+    def __rmul__(self, factor: Any) -> ExactMatrix:
+        return self.scaled(factor)
 
     def __matmul__(self, other: ExactMatrix) -> ExactMatrix:
         columns = list(zip(*other.entries, strict=True))
@@ -202,7 +206,7 @@ def flow(g: ExactMatrix, base: Fraction, time: Any) -> tuple[ExactMatrix, ExactM
                 projector = Fraction(1, root - other) * (projector @ (g + -other * one))
         decay = base**root
         exponential = exponential + decay * projector
-        integral = integral + (time if root == 0 else (1 - decay) / root) * projector
+        integral = integral + projector.scaled(time if root == 0 else (1 - decay) / root)
     return exponential, integral
 
 
@@ -212,6 +216,6 @@ def _series(g: ExactMatrix, time: Any) -> tuple[ExactMatrix, ExactMatrix] | None
     exponential, integral = 0 * term, 0 * term
     for index in range(g.shape[0]):
         exponential = exponential + term
-        integral = integral + time * Fraction(1, index + 1) * term
-        term = time * Fraction(-1, index + 1) * (g @ term)
+        integral = integral + term.scaled(time * Fraction(1, index + 1))
+        term = (g @ term).scaled(time * Fraction(-1, index + 1))
     return None if term else (exponential, integral)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 LEMMAS: dict[str, str] = {
     "L-EXP": (
-        "For every square G, E = exp(-tG) exists, is invertible and differentiable, E' = -GE, E(0) = I; with "
-        "F = ∫₀ᵗ exp(-sG) ds: F' = E, F(0) = 0, E = I - GF. For symmetric G both are symmetric."
+        "For every square G, E = exp(-tG) exists and is differentiable, E' = -GE, E(0) = I; its inverse is exp(tG), its transpose "
+        "exp(-tGᵀ). With F = ∫₀ᵗ exp(-sG) ds: F' = E, F(0) = 0, E = I - GF. For symmetric G both are symmetric."
     ),
     "L-PINV": (
         "Every real matrix has exactly one pseudo-inverse; it is defined by Penrose's four equations. Hence AM = NB and "

@@ -1,7 +1,7 @@
 r"""The search for counterexamples: exact matrices of every rank, small ones first; every flow is a real flow.
 
 Matrices are drawn as products :math:`X = AB`, projectors, symmetric and orthogonal matrices; hypotheses that are
-linear in a letter are then solved for it. A flow is evaluated at :math:`e^{-t} = 1/2`; there :math:`t = \log 2` is
+linear in a letter are then solved for it. A flow is evaluated at :math:`e^{-t} = 1/2` or 1/3; there :math:`t = \log 2` is
 transcendental, so an equation between rational functions of t holds exactly if it holds for a symbol t. During the
 search t is an arbitrary rational, which can only hide a difference; before anything is said to be refuted, the
 hypotheses and both sides are evaluated again over ℚ(t).
@@ -42,7 +42,10 @@ from theory.operators.shapes import shape_of
 from theory.operators.statement import Statement
 from theory.operators.words import AT_LEAST_ZERO, NOT_ZERO
 
-_BASE = Fraction(1, 2)
+_BASES = (Fraction(1, 2), Fraction(1, 3))
+"""What exp(-t) may be; a claim that holds at one of these times may fail at the other."""
+_SAME_BASE = 16
+"""Draws before the base changes."""
 _TRIAL_TIME = Fraction(7, 5)
 _PER_SIZE = 4
 _, _TIME_SYMBOL = field(TIME, QQ)
@@ -56,7 +59,7 @@ class Counterexample:
         dimensions: The size of each named dimension.
         entries: The value of each letter, flows included.
         scalars: The value of each scalar.
-        timed: Whether a flow is involved; then the time is log 2, printed as t.
+        base: exp(-t), if a flow or t is involved; the time itself is printed as t.
         left: The left side of the claim.
         right: The right side.
     """
@@ -64,7 +67,7 @@ class Counterexample:
     dimensions: Mapping[str, int]
     entries: Mapping[str, ExactMatrix]
     scalars: Mapping[str, Fraction]
-    timed: bool
+    base: Fraction | None
     left: ExactMatrix
     right: ExactMatrix
 
@@ -75,7 +78,7 @@ class Counterexample:
     def __str__(self) -> str:
         sizes = [f"{name} = {size}" for name, size in self.dimensions.items()]
         values = [f"{name} = {value}" for name, value in (*self.scalars.items(), *self.entries.items())]
-        time_line = ["at time t = log 2"] if self.timed else []
+        time_line = [f"at time t = log {1 / self.base}"] if self.base else []
         lines = [", ".join(sizes), *time_line, *values, f"left side  = {self.left}", f"right side = {self.right}"]
         return "\n".join(line for line in lines if line)
 
@@ -85,6 +88,7 @@ class _Model:
     sizes: Mapping[Dimension, int]
     letters: Mapping[str, ExactMatrix]
     scalars: Mapping[str, Fraction]
+    base: Fraction = _BASES[0]
 
 
 class ModelSearch:
@@ -92,6 +96,7 @@ class ModelSearch:
 
     Attributes:
         satisfied: Whether any model of the hypotheses was met.
+        conditions: The side conditions of the statement: where one fails, it says nothing.
     """
 
     def __init__(self, statement: Statement, budget: Budget, clock: Clock | None = None) -> None:
@@ -99,6 +104,7 @@ class ModelSearch:
         self.budget = budget
         self.clock = clock or Clock(budget.seconds)
         self.satisfied = False
+        self.conditions: Sequence[str] = ()
         self._random = random.Random(budget.seed)
         equations = [statement.claim, *(item.equation for item in statement.hypotheses)]
         trees = [side for equation in equations for side in (equation.left, equation.right)]
@@ -116,6 +122,7 @@ class ModelSearch:
         self._letters = sorted({p.name for p in parts if isinstance(p, Letter) and p.name not in generators})
         used = {name for p in parts if isinstance(p, Scaled) for name in symbols(p.factor)}
         self._random_letters = {part.letter for part in expectations(statement.claim)}
+        self._letters = sorted({*self._letters, *self._random_letters})
         self._named_sizes = [size for size in _all_dimensions(statement) if dimension_symbol(size).name in used]
         self._scalars = [name for name in statement.scalars if name in used]
         self._timed = bool(self._flows) or TIME in used
@@ -133,8 +140,9 @@ class ModelSearch:
         if not self._possible():
             return None
         failed = 0
-        for size in self._sizes(draws):
-            model = self._satisfying(self._draw(size))
+        for index, size in enumerate(self._sizes(draws)):
+            base = _BASES[index // _SAME_BASE % len(_BASES)]
+            model = self._satisfying(replace(self._draw(size), base=base))
             failed += model is None
             if failed == patience:
                 return None
@@ -287,7 +295,7 @@ class ModelSearch:
         flows, integrals = {}, {}
         for name in names:
             generator = self._value(self.statement.dynamics.generators[name], evaluation, model)
-            pair = flow(generator, _BASE, when)
+            pair = flow(generator, model.base, when)
             if pair is None:
                 return None
             flows[name], integrals[name] = pair
@@ -302,10 +310,12 @@ class ModelSearch:
         evaluation = self._evaluation(model, when, self._flows)
         if sides is None or evaluation is None or sides[0] == sides[1]:
             return None
+        if any(self._breaks(condition, model) for condition in self.conditions):
+            return None
         names = {str(name): size for name, size in model.sizes.items() if isinstance(name, str)}
         letters = {name: value for name, value in model.letters.items() if name not in self._random_letters}
         entries = {**letters, **evaluation.flows}
-        return Counterexample(names, entries, model.scalars, self._timed, *sides)
+        return Counterexample(names, entries, model.scalars, model.base if self._timed else None, *sides)
 
 
 def _breaks(condition: str, scalars: Mapping[str, Fraction], sizes: Mapping[str, int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -94,13 +94,19 @@ def recheck(certificate: str, clock: Clock | None = None) -> Proof:
     proofs = [read.steps, *(proof for item in read.derived for proof in item.proofs)]
     axioms = [step.axiom for steps in proofs for step in steps]
     used = dict.fromkeys([*_rates_used(statement), *(source for axiom in axioms for source in axiom.sources)])
+    lemmas = _lemmas(statement, axioms, used)
+    used |= read.algebra.coefficients.relied
+    if "L-LIMIT" in lemmas:
+        generators = read.algebra.generators.values()
+        values = [value for generator in generators for value in generator.terms.values()]
+        used |= dict.fromkeys(name for value in values for name in read.algebra.coefficients.declared(value))
     return Proof(
         "proved",
         statement.source.claim,
         certificate=certificate,
         used=tuple(used),
         side_conditions=tuple(read.algebra.coefficients.conditions),
-        lemmas=_lemmas(statement, axioms),
+        lemmas=lemmas,
     )
 
 
@@ -117,7 +123,7 @@ def _rates_used(statement: Statement) -> list[str]:
     return [text for name, text in statement.rates.items() if name in names]
 
 
-def _lemmas(statement: Statement, axioms: Sequence[Axiom]) -> tuple[str, ...]:
+def _lemmas(statement: Statement, axioms: Sequence[Axiom], used: Collection[str]) -> tuple[str, ...]:
     """The lemmas behind the axioms used, and those without which the claim would have no meaning."""
     names = {axiom.lemma for axiom in axioms if axiom.lemma}
     claim = statement.claim
@@ -126,6 +132,7 @@ def _lemmas(statement: Statement, axioms: Sequence[Axiom]) -> tuple[str, ...]:
     flows = statement.dynamics.generators
     rates = {text: statement.dynamics.rates[name] for name, text in statement.rates.items()}
     stated = [*_parts(statement.stated), *(part for text in _rates_used(statement) for part in walk(rates[text]))]
+    stated += [part for item in statement.hypotheses if item.text in used for part in _parts(item.stated)]
     if any(isinstance(part, Integral) or (isinstance(part, Letter) and part.name in flows) for part in stated):
         names.add("L-EXP")
     if any(isinstance(part, Limit) for part in stated) or _ruled(statement.stated, "limit"):

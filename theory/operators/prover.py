@@ -16,7 +16,7 @@ from theory.operators.limits import TooLargeError
 from theory.operators.models import Counterexample, ModelSearch
 from theory.operators.proof import Proof, recheck
 from theory.operators.search import Completion
-from theory.operators.statement import Source, Statement, read_statement, table, texts
+from theory.operators.statement import Statement, read_statement, source_of
 from theory.operators.trace_search import TraceSearch
 from theory.operators.words import Polynomial
 
@@ -26,7 +26,7 @@ _PATIENCE = 3
 _SHORT = 100
 """Overlaps that the first attempt looks at; the only one if a counterexample is known already."""
 
-_SPENT = "the budget was spent"
+_SPENT = "the budget was spent, of time or of work"
 _UNCHECKED = "a proof was found, but it is too large to be checked within the budget"
 _ENDED = "the completion ended: it is not derivable from these axioms"
 _TRACES = "the search for traces ended without a proof"
@@ -72,11 +72,7 @@ def prove(
     """
     budget = budget or Budget()
     clock = Clock(budget.seconds)
-    flows = {"E": f"({flow}) @ ({flow}).T"} if isinstance(flow, str) else table(flow, "flow")
-    source = Source(
-        str(claim), shapes, texts(assume, "assume"), texts(scalars, "scalars"), flows, table(where, "where")
-    )
-    search = _Search(read_statement(source), budget, clock)
+    search = _Search(read_statement(source_of(str(claim), shapes, assume, scalars, flow, where)), budget, clock)
     try:
         proof = search.run()
     except BudgetSpentError:
@@ -103,6 +99,7 @@ class _Search:
         self.models = ModelSearch(statement, budget, clock)
         # Before the search meets more denominators: those of the statement.
         self.conditions = tuple(self.algebra.coefficients.conditions)
+        self.models.conditions = self.conditions
         self.found: Counterexample | None = None
         self.attempts: list[_Attempt] = []
         self.derived: list[Derived] = []
@@ -139,7 +136,7 @@ class _Search:
     def undecided(self, reason: str) -> Proof:
         """What is left when nothing was decided."""
         plain = [attempt.search for attempt in self.attempts if attempt.square is None]
-        residual = plain[-1].show_residual() if plain else "the whole claim"
+        residual = plain[0].show_residual() if plain else "the whole claim"
         if any(attempt.search.proved for attempt in self.attempts):
             reason = _UNCHECKED
         return Proof(
@@ -165,6 +162,7 @@ class _Search:
         axioms = [*self.algebra.axioms.values(), *(axiom for item in self.derived for axiom in item.axioms)]
         if self.derived:
             self._add(axioms, self.algebra.goal)
+            self.attempts.insert(0, self.attempts.pop())  # it knows all that the others know
         if not self.algebra.about_scalars:
             for transposed in (False, True):
                 rule = square(self.algebra, transposed=transposed)
@@ -218,8 +216,9 @@ class _Search:
         """
         if not self.statement.hypotheses or self.models.satisfy(self.budget.models, conditions):
             return True
-        rules.run(self.budget.overlaps, past_proof=True)
-        self._refuse_contradiction(rules)
+        for other in (rules, *(attempt.search.rules for attempt in self.attempts if attempt.square is None)):
+            other.run(self.budget.overlaps, past_proof=True)
+            self._refuse_contradiction(other)
         self._refuse_trace_contradiction()
         return False
 

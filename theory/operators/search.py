@@ -242,6 +242,8 @@ class Completion:
 
     def _enqueue(self, first: int, second: int) -> None:
         a, b = self._rules[first].lead, self._rules[second].lead
+        if b[0] not in a:
+            return
         for overlap in range(1, min(len(a), len(b))):
             if a.endswith(b[:overlap]):
                 heapq.heappush(self._queue, (self.encoding.key(a + b[overlap:]), first, second, overlap))

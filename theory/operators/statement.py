@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 
 from theory.errors import ClaimError
 from theory.operators.calculus import Dynamics
@@ -50,10 +51,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """An assumed equation: its text, and its tree with all sizes filled in."""
+    """An assumed equation: its text, its tree with all sizes filled in, and the tree as it was written."""
 
     text: str
     equation: Equation
+    stated: Equation
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,19 @@ class Statement:
     rates: Mapping[str, str]
     dynamics: Dynamics
     scalars: tuple[str, ...]
+
+
+def source_of(
+    claim: str,
+    shapes: Mapping[str, Shape],
+    assume: Sequence[str] = (),
+    scalars: Sequence[str] = (),
+    flow: Mapping[str, str] | str | None = None,
+    where: Mapping[str, str] | None = None,
+) -> Source:
+    """The arguments of `prove` as text, checked for their types (ClaimError); ``flow = "X"`` is written out."""
+    flows = {"E": f"({flow}) @ ({flow}).T"} if isinstance(flow, str) else table(flow, "flow")
+    return Source(claim, shapes, texts(assume, "assume"), texts(scalars, "scalars"), flows, table(where, "where"))
 
 
 def read_statement(source: Source) -> Statement:
@@ -120,7 +135,7 @@ def read_statement(source: Source) -> Statement:
             raise ClaimError(message)
     dynamics = replace(moving, rates={name: moving.resolve(rate) for name, rate in rates.items()})
     hypotheses = tuple(
-        Hypothesis(item.text, _resolve(item.equation, dynamics)) for item in assumed if _rate_letter(item) is None
+        replace(item, equation=_resolve(item.equation, dynamics)) for item in assumed if _rate_letter(item) is None
     )
     stated = infer_equation(parse_equation(source.claim, names), shapes, "claim")
     claim = _resolve(stated, dynamics)
@@ -181,7 +196,7 @@ def _shown(value: object) -> str:
 
 def _is_dimension(size: object) -> bool:
     if isinstance(size, str):
-        return size.isidentifier()
+        return size.isidentifier() and not iskeyword(size)
     return isinstance(size, int) and not isinstance(size, bool) and size >= 1
 
 
@@ -281,7 +296,8 @@ def _read_hypothesis(text: str, names: Names, shapes: Mapping[str, Shape]) -> Hy
             f"assume must hold equations between matrices, but `{text}` equates scalars. Only a claim can do that."
         )
         raise ClaimError(message)
-    return Hypothesis(text, infer_equation(equation, shapes, "assume"))
+    typed = infer_equation(equation, shapes, "assume")
+    return Hypothesis(text, typed, typed)
 
 
 def _rate_letter(hypothesis: Hypothesis) -> str | None:

@@ -12,7 +12,7 @@ from theory.operators.expressions import Shape
 from theory.operators.models import Counterexample
 from theory.operators.proof import Proof, Verdict
 from theory.operators.prover import prove
-from theory.operators.statement import table
+from theory.operators.statement import Statement, read_statement, source_of, table
 
 WEIGHT = "W"
 """The name of the weight in its rate, and in a hypothesis about it."""
@@ -146,6 +146,7 @@ def prove_weight(
     if limit is not None:
         claims["limit"] = f"limit({WEIGHT}) == {limit}"
     definitions[WEIGHT] = weight
+    _check_always(read_statement(source_of(claims["equation"], shapes, assume, scalars, flow, definitions)))
     budget = budget or Budget()
     parts: dict[str, Proof] = {}
     for name, claim in claims.items():
@@ -153,3 +154,14 @@ def prove_weight(
         work = replace(budget, seconds=max(left, 0.0))
         parts[name] = prove(claim, shapes, assume, scalars, flow, definitions, budget=work)
     return WeightProof(weight, rate, parts, sum(proof.seconds for proof in parts.values()))
+
+
+def _check_always(statement: Statement) -> None:
+    """Refuse hypotheses that speak of one time: a solution is one at all times."""
+    for item in statement.hypotheses:
+        if any(statement.dynamics.moves(side) for side in (item.equation.left, item.equation.right)):
+            message = (
+                f"assume must hold at all times for a weight that solves a flow, but `{item.text}` speaks of one time. Assume what "
+                "is constant, or the rate of what moves."
+            )
+            raise ClaimError(message)

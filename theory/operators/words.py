@@ -136,6 +136,7 @@ class Coefficients:
     Attributes:
         conditions: What must hold for the coefficients met so far to have a meaning, in order: no denominator is zero, no
             variance negative.
+        relied: The declarations ``c > 0`` without which there would be more conditions.
     """
 
     def __init__(self, scalars: Iterable[str], positive: frozenset[str] = frozenset()) -> None:
@@ -149,6 +150,7 @@ class Coefficients:
             self._symbols = dict(zip(names, generators, strict=True))
         self.one: Coefficient = self.constant(Fraction(1))
         self.conditions: dict[str, None] = {}
+        self.relied: dict[str, None] = {}
 
     def constant(self, value: Fraction) -> Coefficient:
         """A rational number as an element of the field."""
@@ -202,9 +204,22 @@ class Coefficients:
             for powers, value in polynomial.terms()
         )
 
+    def declared(self, value: Coefficient) -> tuple[str, ...]:
+        """The declarations ``c > 0`` of the scalars in a coefficient."""
+        return () if self._field is None else (*self._declared(value.numer), *self._declared(value.denom))
+
+    def _declared(self, polynomial: Any) -> tuple[str, ...]:
+        names = sorted(str(symbol) for symbol in polynomial.as_expr().free_symbols)
+        return tuple(f"{name} > 0" for name in names if name in self._positive and not name.startswith("dim("))
+
     def _has_positive_terms(self, polynomial: Any) -> bool:
         mentioned = {str(symbol) for symbol in polynomial.as_expr().free_symbols}
         return mentioned <= self._positive and all(value > 0 for value in polynomial.coeffs())
+
+    def inverse(self, value: Coefficient) -> Coefficient:
+        """One over a coefficient, which must not be zero."""
+        self._record(value)
+        return self.one / value
 
     def read(self, scalar: Scalar) -> Coefficient:
         """A scalar as an element of the field.
@@ -240,8 +255,7 @@ class Coefficients:
                     if b == 0:
                         message = f"a denominator must not be zero, but `{scalar}` divides by 0. Remove it."
                         raise ClaimError(message)
-                    self._record(b)
-                    return a / b
+                    return a * self.inverse(b)
                 return a + b if sign == "+" else a - b if sign == "-" else a * b
         raise TypeError(scalar)
 
@@ -251,3 +265,5 @@ class Coefficients:
         for polynomial, _ in denominator.numer.factor_list()[1]:
             if not self._has_positive_terms(polynomial):
                 self.conditions[f"{polynomial.as_expr()}{NOT_ZERO}"] = None
+            else:
+                self.relied |= dict.fromkeys(self._declared(polynomial))
