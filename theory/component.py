@@ -26,7 +26,9 @@ class Named:
 class Component:
     """Base of the four families that make a setting; each direct subclass is a family with its own kinds.
 
-    A subclass that is only a base for others is declared with ``abstract=True``: it is no kind.
+    A subclass that is only a base for others is declared with ``abstract=True``: it is no kind. A field that holds another
+    component bears the name of its family (``schedule`` for a ``Schedule``): in TOML it is a table inside the table, such as
+    ``[optimizer.schedule]``, or its bare kind.
 
     Example:
         >>> from theory.optimizers import HeavyBall, Optimizer
@@ -39,18 +41,21 @@ class Component:
     kind: ClassVar[str]
     family: ClassVar[str]
     kinds: ClassVar[dict[str, type["Component"]]]
+    families: ClassVar[dict[str, type["Component"]]] = {}
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         if Component in cls.__bases__:
             cls.family, cls.kinds = cls.kind, {}
+            Component.families[cls.kind] = cls
         elif not abstract:
             cls.kinds[cls.kind] = cls
 
     def to_table(self) -> dict[str, Any]:
-        """The component as a TOML table; ``None`` is left out because TOML has no null."""
+        """The component as a TOML table, with tables inside; ``None`` is left out because TOML has no null."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        values = {key: value.to_table() if isinstance(value, Component) else value for key, value in values.items()}
         return {"kind": self.kind} | {key: value for key, value in values.items() if value is not None}
 
     @classmethod
@@ -63,7 +68,7 @@ class Component:
         check_keys(f"[{cls.family}]", table, None)
         chosen = cls.kinds[one_of(f"[{cls.family}] kind", table.get("kind"), cls.kinds)]
         known = {field.name: field for field in fields(chosen)}  # type: ignore[arg-type]
-        given = {key: _frozen(value) for key, value in table.items() if key != "kind"}
+        given = {key: _part(key, value) for key, value in table.items() if key != "kind"}
         check_keys(f"[{cls.family}] of kind {chosen.kind!r}", given, known)
         for name, field in known.items():
             if name not in given and field.default is MISSING:
@@ -84,6 +89,13 @@ class Component:
         for field in fields(self):  # type: ignore[arg-type]
             object.__setattr__(copy, field.name, values.get(field.name, getattr(self, field.name)))
         return copy
+
+
+def _part(key: str, value: Any) -> Any:
+    """A field's value from TOML: a component where the key is the name of a family, else plain values."""
+    if key in Component.families and isinstance(value, (str, Mapping)):
+        return Component.families[key].from_table({"kind": value} if isinstance(value, str) else value)
+    return _frozen(value)
 
 
 def _frozen(value: Any) -> Any:

@@ -136,8 +136,7 @@ class Setting:
             elif field.name == "target" and len(value.to_table()) == 1:
                 plain.append(f"{field.name} = {_toml(value.kind)}")
             else:
-                rows = [f"{key} = {_toml(item)}" for key, item in value.to_table().items()]
-                tables.append("\n".join([f"[{field.name}]", *rows]))
+                tables += _toml_tables(field.name, value.to_table())
         return "\n".join(plain) + "\n\n" + "\n\n".join(tables) + "\n"
 
     def __str__(self) -> str:
@@ -146,6 +145,13 @@ class Setting:
 
 
 FAMILIES: dict[str, type[Component]] = {"layer": Layer, "optimizer": Optimizer, "target": Target, "start": Start}
+
+
+def _toml_tables(name: str, table: Mapping[str, Any]) -> list[str]:
+    """A table as TOML, then the tables inside it under dotted names."""
+    rows = [f"{key} = {_toml(item)}" for key, item in table.items() if not isinstance(item, Mapping)]
+    nested = [(f"{name}.{key}", item) for key, item in table.items() if isinstance(item, Mapping)]
+    return ["\n".join([f"[{name}]", *rows]), *(text for key, item in nested for text in _toml_tables(key, item))]
 
 
 def _toml(value: Any) -> str:
