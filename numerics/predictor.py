@@ -5,8 +5,9 @@ With :math:`\Phi = U\Sigma V^\top`, :math:`s_i = c\sigma_i^2 + \mu` and the opti
 .. math::
     W(t) = g(\mu) W_0 + \big[\,W_0 U\,(g(s) - g(\mu)) + Y V\,(1 - g(s))\,c\sigma/s\,\big]\,U^\top .
 
-Nothing but :math:`1 - g`, which every optimiser computes without cancellation, is divided by anything, and a mode of
-:math:`\sigma = 0` drops out by itself, so that singular data need no special case.
+With a preconditioner :math:`P = R^2` these are the modes of :math:`R\Phi`: :math:`W_0U` is :math:`W_0R^{-1}U` and the last
+factor :math:`U^\top R`. Nothing but :math:`1 - g`, which every optimiser computes without cancellation, is divided by
+anything, and a mode of :math:`\sigma = 0` drops out by itself, so that singular data need no special case.
 """
 
 import math
@@ -18,11 +19,13 @@ from typing import Any
 import numpy as np
 
 from numerics.arrays import Float, check_times, quiet
+from numerics.coordinates import Coordinates, coordinates
 from numerics.files import whole_file
 from numerics.problem import Problem, assemble
 from numerics.spectrum import Spectrum, spectrum
 from theory.component import check_number
 from theory.errors import DataError, SettingError
+from theory.rule_check import check_limit, check_rule, stated_limit
 from theory.setting import Setting
 
 FORMAT = 1  # of the saved file
@@ -72,10 +75,13 @@ class Predictor:
     def _set(self, problem: Problem) -> None:
         self.problem = problem
         self.setting = problem.setting
+        self.coordinates: Coordinates = coordinates(problem)
         with quiet():
-            self.spectrum: Spectrum = spectrum(problem.features)
+            self.spectrum: Spectrum = spectrum(self.coordinates.features)
             self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
-            self._start_modes: Float = problem.start @ self.spectrum.left
+            self.writing: Float = self.coordinates.writing(self.spectrum.left)  # modes to weights, (blocks, r, d)
+            self.reading: Float = self.coordinates.reading(self.spectrum.left)  # weights to modes, (blocks, d, r)
+            self._start_modes: Float = problem.start @ self.reading
             self._target_modes: Float = problem.columns @ self.spectrum.right.swapaxes(-1, -2)
         largest = float(self.spectrum.values.max())
         if not (largest == 0 or SMALLEST < largest < LARGEST):
@@ -84,20 +90,23 @@ class Predictor:
                 f"largest is {largest:g}. Rescale the inputs."
             )
             raise SettingError(message)
+        optimizer = self.setting.optimizer.rule
+        check_rule(optimizer)
         limit = self.max_learning_rate
-        rate = getattr(self.setting.optimizer, "learning_rate", 0.0)
+        rate = getattr(self.setting.optimizer.rule, "learning_rate", 0.0)
         if rate >= limit:
             message = (
                 f"learning_rate must be below {limit:.6g} for these inputs (largest rate s_max = c·λ + weight_decay = "
                 f"{self.rates.max():.6g}), but it is {rate:g}: {self.setting.optimizer} would diverge. Lower it, or use GradientFlow."
             )
             raise SettingError(message)
+        check_limit(optimizer, max(float(self.rates.max()), self.setting.weight_decay))
 
     @property
     def max_learning_rate(self) -> float:
         """The learning rate at which the fastest mode stops converging; inf for a flow."""
         fastest = max(float(self.rates.max()), self.setting.weight_decay)
-        return self.setting.optimizer.max_learning_rate(fastest)
+        return stated_limit(self.setting.optimizer.rule, fastest)
 
     @property
     def side(self) -> str:
@@ -110,7 +119,7 @@ class Predictor:
         Raises:
             SettingError: If a time is negative, not whole for a descent, or infinite for a flow without a limit.
         """
-        optimizer = self.setting.optimizer
+        optimizer = self.setting.optimizer.rule
         times = check_times(times, discrete=optimizer.discrete)
         s = self.rates if rates is None else np.asarray(rates, dtype=np.float64)
         t = times.reshape((-1,) + (1,) * s.ndim)
@@ -119,8 +128,8 @@ class Predictor:
             residual, progress = optimizer.response(np, s, np.where(at_infinity, 0, t))
             # A mode of rate 0 never moves: this is g(0, t) = 1, exactly.
             residual, progress = np.where(s > 0, residual, 1.0), np.where(s > 0, progress, 0.0)
-            final = optimizer.limit_residual(np, s) if at_infinity.any() else residual
-        return np.where(at_infinity, final, residual), np.where(at_infinity, 1 - final, progress)
+            final, reached = optimizer.limit_response(np, s) if at_infinity.any() else (residual, progress)
+        return np.where(at_infinity, final, residual), np.where(at_infinity, reached, progress)
 
     def _coefficients(self, times: Any) -> tuple[Float, Float]:
         """g(μ), (T, 1, 1, 1), and the bracket of the module's formula, (T, blocks, q, r)."""
@@ -135,7 +144,7 @@ class Predictor:
     def theta(self, times: Any) -> Float:
         """The weights as blocks with the bias as last column, (T, blocks, q, d)."""
         kept, coefficients = self._coefficients(times)
-        return kept * self.problem.start + coefficients @ self.spectrum.left.swapaxes(-1, -2)
+        return kept * self.problem.start + coefficients @ self.writing
 
     def weight(self, times: Any) -> Float:
         """Torch's weight, (T, *weight shape), at flow times or step counts; ``math.inf`` is the limit."""
@@ -149,9 +158,7 @@ class Predictor:
         """The network's outputs on examples, (T, N, *output shape); no weight is formed."""
         features = self.setting.layer.features(self.problem.check_examples(x), np)
         kept, coefficients = self._coefficients(times)
-        columns = kept * (self.problem.start @ features) + coefficients @ (
-            self.spectrum.left.swapaxes(-1, -2) @ features
-        )
+        columns = kept * (self.problem.start @ features) + coefficients @ (self.writing @ features)
         return self.setting.layer.from_columns(columns, self.problem.input_shape, np)  # type: ignore[no-any-return]
 
     def error(self, x: Any, times: Any) -> Float:
@@ -198,9 +205,9 @@ class Predictor:
         channels = self.problem.columns.shape[1]
         _, progress = self.response(times)
         kept, still = self.response(times, np.array([self.setting.weight_decay]))
-        modes = self.spectrum.left.swapaxes(-1, -2) @ features
+        modes = self.writing @ features
         change = (still[:, :, None] - progress)[..., None] * modes
-        v = kept[:, :, None, None] * features + self.spectrum.left @ change
+        v = kept[:, :, None, None] * features + self.reading @ change
         positions = math.prod(layer.positions(self.problem.input_shape))
         spread = (v**2).sum(axis=2).reshape((len(v), layer.blocks(), len(x), positions)).sum(axis=(1, 3))
         return channels * init_std**2 * spread + self.from_start(0 * self.problem.start).error(x, times)  # type: ignore[no-any-return]
@@ -210,7 +217,8 @@ class Predictor:
         other = object.__new__(Predictor)
         other.__dict__.update(self.__dict__)
         other.problem = Problem(self.setting, self.problem.inputs, self.problem.targets, start)
-        other._start_modes = start @ self.spectrum.left
+        other.coordinates = self.coordinates.from_start(start)
+        other._start_modes = start @ self.reading
         return other
 
     def save(self, path: str | Path) -> None:
