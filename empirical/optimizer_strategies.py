@@ -1,7 +1,6 @@
 """Hypothesis strategies for what goes around an optimiser: learning-rate schedules and preconditioners."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -47,7 +46,7 @@ def preconditioners(draw: DrawFn, size: int, condition: float = 10.0) -> Float:
 
 
 @st.composite
-def scheduled_problems(draw: DrawFn, **options: Any) -> Case:
+def scheduled_problems(draw: DrawFn, *, decay: bool = True) -> Case:
     """The problems of ``problems()`` under gradient flow or descent, with a schedule; a flow's in units of its fastest mode.
 
     Example:
@@ -55,7 +54,7 @@ def scheduled_problems(draw: DrawFn, **options: Any) -> Case:
         >>> find(scheduled_problems(), lambda case: case.setting.optimizer.discrete).setting.optimizer.schedule is None
         False
     """
-    case = draw(problems(optimizer_kinds=["gradient_flow", "gradient_descent"], **options))
+    case = draw(problems(optimizer_kinds=["gradient_flow", "gradient_descent"], decay=decay))
     schedule, optimizer = draw(schedules()), case.setting.optimizer
     rate = getattr(optimizer, "learning_rate", None)
     chosen = GradientFlow(schedule) if rate is None else GradientDescent(rate, schedule)
@@ -63,7 +62,7 @@ def scheduled_problems(draw: DrawFn, **options: Any) -> Case:
 
 
 @st.composite
-def preconditioned_problems(draw: DrawFn, **options: Any) -> Case:
+def preconditioned_problems(draw: DrawFn) -> Case:
     """The problems of ``problems()`` with a preconditioner whose eigenvalues are at most 1, so that they still converge.
 
     Example:
@@ -71,7 +70,7 @@ def preconditioned_problems(draw: DrawFn, **options: Any) -> Case:
         >>> find(preconditioned_problems(), lambda case: True).setting.optimizer.kind
         'preconditioned'
     """
-    case = draw(problems(**options))
+    case = draw(problems())
     size = case.setting.layer.features(case.inputs, np).shape[1]
     optimizer = Preconditioned(case.setting.optimizer, draw(preconditioners(size)))
     return case._replace(setting=replace(case.setting, optimizer=optimizer))

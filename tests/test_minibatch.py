@@ -72,12 +72,13 @@ def test_a_run_is_a_sample_of_the_mean_and_is_not_compared_with_it():
     assert "one run is one sample" in check.reason
 
 
-def test_the_mean_of_many_runs_is_inside_hoeffdings_bound():
+@pytest.mark.parametrize("loss", ["half_sum", "mse"])
+def test_the_mean_of_many_runs_is_inside_hoeffdings_bound(loss):
     """Weights after two steps are bounded, as all 81 are known; so is the deviation of a mean of independent runs from theirs."""
-    chosen, count = setting("mse"), 200
+    chosen, count = setting(loss), 200
     predictor = Predictor(chosen, X, Y, initial_weight=W0)
     batches = list(itertools.product(range(3), repeat=2))
-    every = [one_step(one_step(W0, first, "mse", 0.0), second, "mse", 0.0) for first in batches for second in batches]
+    every = [one_step(one_step(W0, first, loss, 0.0), second, loss, 0.0) for first in batches for second in batches]
     width = np.ptp(every, axis=0)
     mean = np.mean(
         [cf.train(chosen, X, Y, W0, seed=seed, steps=2, device="cpu").final for seed in range(count)], axis=0

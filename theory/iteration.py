@@ -32,6 +32,9 @@ def at_steps(xp: Any, s: Array, t: Array, walk: Walk) -> tuple[Array, Array]:
     """
     t = xp.asarray(t)
     counts = [int(count) for count in t.reshape(-1).tolist()]
+    if not counts:
+        nothing = t + 0 * s
+        return nothing, nothing
     asked = sorted(set(counts))
     place = {count: row for row, count in enumerate(asked)}
     rows = xp.asarray([place[count] for count in counts], dtype=xp.int64).reshape(t.shape)

@@ -1,7 +1,7 @@
 """The gradient itself: as a flow, and in steps; with a learning-rate schedule if wanted."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from theory.component import Named, check_number
@@ -9,6 +9,14 @@ from theory.errors import SettingError
 from theory.iteration import scheduled_descent
 from theory.optimizers.optimizer import Array, Descent, Flow, Gradient, Optimizer, State
 from theory.schedules import Schedule
+
+
+def shown(optimizer: Optimizer) -> str:
+    """The constructor's call, without a schedule that is None."""
+    values = [(field.name, getattr(optimizer, field.name)) for field in fields(optimizer)]  # type: ignore[arg-type]
+    return (
+        f"{type(optimizer).__name__}({', '.join(f'{name}={value!r}' for name, value in values if value is not None)})"
+    )
 
 
 def check_schedule(schedule: Any) -> None:
@@ -46,6 +54,9 @@ class GradientFlow(Flow):
         check_schedule(self.schedule)
         if self.schedule is not None:
             _ = self.schedule.integral_formula
+
+    def __repr__(self) -> str:
+        return shown(self)
 
     def velocity(self, state: State, gradient: Gradient, t: Any) -> State:
         """Downhill."""
@@ -166,6 +177,9 @@ class GradientDescent(Descent):
     def __post_init__(self) -> None:
         check_number("learning_rate", self.learning_rate, above=0)
         check_schedule(self.schedule)
+
+    def __repr__(self) -> str:
+        return shown(self)
 
     def step(self, state: State, gradient: Gradient, index: int) -> State:
         """One step downhill."""
