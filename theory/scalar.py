@@ -79,7 +79,8 @@ def mode_solution(optimizer: Optimizer) -> Mode:
         start = (sympy.Eq(equation.time, 0), sympy.Integer(1))
         return _varying(equation, residual, proofs, (start,))
     if optimizer.recurrent and changes(optimizer):
-        return _varying(*recurrent(optimizer))
+        mode = _varying(*recurrent(optimizer))
+        return replace(mode, short=sympy.Function("u")(k))
     equation = scalar_equation(optimizer)
     if any(equation.time in value.free_symbols for value in equation.coefficients):
         return _bessel(equation, optimizer)

@@ -229,6 +229,9 @@ class Solution:
         time, one = self.mode.time, self.one_example
         special = "".join(f"\n      {name} = {value}" for name, value in self.mode.roots.items())
         special += "".join(f"\n      g(s) = {case} where {condition.lhs} = 0" for condition, case in self.mode.special)
+        if self.setting.optimizer.rule.recurrent:
+            starts = ", ".join(f"{start.lhs} = {start.rhs}" for start in self.mode.start)
+            special = f"\n      {self.mode.equation.lhs} = {self.mode.equation.rhs}, {starts}"
         blocks = "" if self.setting.layer.blocks() == 1 else f"\n  for each of the {self.setting.layer.blocks()} blocks"
         where = "\n".join(f"    {name} = {meaning}" for name, meaning in one.where.items())
         pointwise = self.setting.layer.single_column and not self.preconditioned

@@ -129,10 +129,16 @@ def averaged(optimizer: Optimizer) -> tuple[ScalarEquation, sympy.Expr, list[Sca
 
 
 def recurrent(optimizer: Optimizer) -> tuple[ScalarEquation, sympy.Expr, list[ScalarProof]]:
-    """The two-step equation of a rule of steps, which holds from step 1 on, and its solution by name."""
+    """The two-step equation of a rule of steps, and its solution by name.
+
+    Raises:
+        NotImplementedError: If the first step hides what is remembered, so that it cannot be read off two weights.
+    """
     matrix, _ = symbolic_rule(optimizer)
     later = matrix.subs(k, k + 1)
     a, b, c, d = matrix
+    if b.subs(k, 0) == 0:
+        raise NotImplementedError(f"no scalar equation is known for the rule of {optimizer}")  # noqa: EM102
     # v_k = (u_{k+1} - a u_k)/b, v_{k+1} = c u_k + d v_k, u_{k+2} = a₊ u_{k+1} + b₊ v_{k+1}.
     before = sympy.factor(sympy.cancel(later[0, 1] * (c - d * a / b)))
     now = sympy.factor(sympy.cancel(later[0, 0] + later[0, 1] * d / b))
