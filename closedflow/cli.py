@@ -125,12 +125,18 @@ def verify(
 
 
 @app.command
-def theorems(*, json: Path | None = None) -> int:
-    """The library: statements, hypotheses, false twins and cases.
+def theorems(
+    *, settings: Annotated[bool, Parameter(negative="")] = False, device: str = "auto", json: Path | None = None
+) -> int:
+    """The library: statements, hypotheses, false twins and cases; or which settings have which evidence.
 
     Args:
+        settings: Instead, take every optimiser and every layer through proof, integration and training.
+        device: Where training runs then: auto, cpu or cuda.
         json: Write the list to this file instead.
     """
+    if settings:
+        return _settings(device, json)
     import json as json_module
 
     from theory.theorems import library
@@ -159,6 +165,19 @@ def theorems(*, json: Path | None = None) -> int:
         out.print(f"  False twin: {theorem.false_twin.says}.", highlight=False, markup=False)
         out.print(f"  Cases: {'; '.join(case.name for case in theorem.cases)}.\n", highlight=False, markup=False)
     return 0
+
+
+def _settings(device: str, json: Path | None) -> int:
+    from closedflow.evidence import settings_matrix
+    from closedflow.table import print_table
+
+    with progress() as report:
+        table = settings_matrix(device, progress=report)
+    if json is not None:
+        save(json, f"{table.to_json()}\n")
+    else:
+        print_table(table, console())
+    return table.exit_code
 
 
 @app.command

@@ -125,7 +125,7 @@ def crosscheck(
     if biases is not None and shapes[1] is not None:
         biases = real_array("biases", _stacked(biases))
         check_shape("biases", biases, (len(steps), *shapes[1].shape), f"{len(steps)} step counts")
-    times = steps if learning_rate is None else setting.optimizer.companion_time(learning_rate, steps)  # type: ignore[attr-defined]
+    times = steps if learning_rate is None else setting.optimizer.rule.companion_time(learning_rate, steps)  # type: ignore[attr-defined]
     predicted = predictor.theta(times)
     trained = problem.to_blocks(weights, biases)
     bounds = Budget(predictor)
@@ -139,7 +139,9 @@ def crosscheck(
     unbounded = bool(np.isinf(budgets).any())
     trained_at_all = steps > 0  # at the start there is nothing yet that training could get wrong
     reason = ""
-    if unbounded:
+    if setting.optimizer.rule.sampled:
+        reason, unbounded = setting.optimizer.rule.sampled, True
+    elif unbounded:
         reason = f"no discretisation bound is derived for {setting.optimizer}"
     elif not trained_at_all.any():
         reason = "only step 0 was given, where nothing has been trained"

@@ -1,6 +1,7 @@
 """A user's own setting through integration and training, against its closed form."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from numerics.predictor import Predictor
 
 REACH = 5.0  # flow time, in units of that of the fastest mode: 1/s_max for a gradient flow
 STEPS = 200
+MOST_STEPS = 20_000  # of a flow's companion, where a schedule is slow
+SAMPLES = 100  # times at which a schedule is looked at for its largest multiplier
 
 
 def integration_level(predictor: Predictor) -> Level:
@@ -22,8 +25,9 @@ def integration_level(predictor: Predictor) -> Level:
     if predictor.setting.optimizer.discrete:
         times = np.array([1.0, STEPS / 10, STEPS])
     else:
-        slowest, _ = speeds(predictor.setting.optimizer, fastest(predictor), math.inf)
-        times = np.array([0.2, 1.0]) * REACH / slowest
+        rule: Any = predictor.setting.optimizer.rule
+        slowest, _ = speeds(rule.steady(1.0)[0], fastest(predictor), math.inf)
+        times = np.array([rule.duration(share * REACH / slowest) for share in (0.2, 1.0)])
     try:
         result = trajectory(predictor.problem, times)
     except StiffError as error:
@@ -36,13 +40,17 @@ def integration_level(predictor: Predictor) -> Level:
 
 def training_level(predictor: Predictor, device: str = "auto", dtype: str = "float64") -> Level:
     """The closed form against torch: a descent itself, a flow's companion at η and η/2."""
-    if predictor.setting.optimizer.discrete:
+    rule: Any = predictor.setting.optimizer.rule
+    if reason := obstacle(rule, LOW_RATE / fastest(predictor)):
+        return Level("not run", 0.0, reason)
+    if rule.discrete:
         check = train_and_check(predictor, STEPS, device=device, dtype=dtype)
     else:
-        rate = LOW_RATE / fastest(predictor)
-        if reason := obstacle(predictor.setting.optimizer, rate):
-            return Level("not run", 0.0, reason)
-        check = train_and_check(predictor, round(REACH / LOW_RATE), learning_rate=rate, device=device, dtype=dtype)
+        time = rule.duration(REACH / fastest(predictor))
+        quickest = 1.0 if rule.schedule is None else max(1.0, *rule.schedule.values(np.linspace(0, time, SAMPLES)))
+        rate = LOW_RATE / fastest(predictor) / quickest
+        steps = min(round(time / rate), MOST_STEPS)
+        check = train_and_check(predictor, steps, learning_rate=rate, device=device, dtype=dtype)
     return Level(check.verdict, check.ratio, check.reason)
 
 

@@ -166,6 +166,7 @@ def inputs(shape: Shape, examples: int | None = None) -> SearchStrategy[Float]:
 # What may be drawn for a parameter of an optimiser, by its name; parameters with a default that are not here keep it.
 PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "momentum": st.one_of(st.sampled_from([0.0, 0.5, 0.9]), st.floats(0, 0.99)),
+    "batch_size": st.integers(1, 3),
     "friction": st.one_of(st.sampled_from([1.0, 2.0]), st.floats(0.1, 5)),
 }
 

@@ -13,7 +13,7 @@ from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
 from theory.errors import SettingError
 from theory.layers import check_whole
-from theory.optimizers import Flow, Optimizer
+from theory.optimizers import Optimizer
 from theory.setting import Setting
 
 CHECK_EVERY = 64  # steps between looks for a divergence
@@ -79,7 +79,7 @@ def train(
         targets: With ``Given()`` only.
         initial_weight: Torch's weight; drawn from ``setting.start`` with ``seed`` if None, the same as a Predictor's.
         initial_bias: Torch's bias.
-        seed: Seed of the draw.
+        seed: Seed of the draw of the start, and of the batches of a ``MinibatchDescent``.
         steps: How many steps to take.
         record: Step counts to record; None records eleven, evenly spaced.
         learning_rate: For flows only.
@@ -92,7 +92,14 @@ def train(
     """
     problem = assemble(setting, inputs, targets, initial_weight, initial_bias, seed)
     return train_problem(
-        problem, steps, record=record, learning_rate=learning_rate, device=device, dtype=dtype, progress=progress
+        problem,
+        steps,
+        record=record,
+        learning_rate=learning_rate,
+        device=device,
+        dtype=dtype,
+        progress=progress,
+        seed=seed,
     )
 
 
@@ -105,6 +112,7 @@ def train_problem(
     device: str = "auto",
     dtype: str = "float64",
     progress: Callable[[int], None] | None = None,
+    seed: int = 0,
 ) -> Training:
     """Trains an assembled problem; see :func:`train`."""
     torch = import_torch()
@@ -112,20 +120,23 @@ def train_problem(
     check_whole("steps", steps, 0)
     total = int(steps)
     marks = set((np.linspace(0, total, 11).astype(int) if record is None else _marks(record, total)).tolist())
-    optimizer = companion(problem.setting.optimizer, learning_rate)
+    optimizer = companion(problem.setting.optimizer.rule, learning_rate)
     device = resolve(device)
     kind = {"device": device, "dtype": getattr(torch, dtype)}
     module, parameters = _module(problem, kind)
     x, y = torch.tensor(problem.inputs, **kind), torch.tensor(problem.targets, **kind)
     algorithm = construct(optimizer.torch_optimizer(), params=parameters, weight_decay=problem.setting.weight_decay)
+    schedule, average = optimizer.torch_scheduler(), optimizer.torch_average()
+    scheduler = None if schedule is None else construct(schedule, optimizer=algorithm)
+    averaged = None if average is None else construct(average, model=module)
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
+    batch, rng = getattr(optimizer, "batch_size", None), np.random.default_rng(seed)
     with quiet_padding(), full_precision(), few_threads(problem.features.size * problem.columns.shape[1]):
         for step in range(total + 1):
             algorithm.zero_grad()
-            output = module(x)
-            loss = 0.5 * ((output - y) ** 2).sum() if half_sum else torch.nn.functional.mse_loss(output, y)
+            loss = _loss(module, x, y, half_sum)
             due = step in marks
             if due or step % CHECK_EVERY == 0 or step == total:
                 diverged = not all(bool(torch.isfinite(value).all()) for value in (loss, *parameters))
@@ -134,10 +145,25 @@ def train_problem(
             if diverged:
                 break
             if due:
-                recorded.append((step, [value.detach().cpu().numpy().copy() for value in (loss, *parameters)]))
+                shown = (loss, *parameters)
+                if averaged is not None:
+                    shown = (_loss(averaged, x, y, half_sum), *averaged.parameters())
+                recorded.append((step, [value.detach().cpu().numpy().copy() for value in shown]))
             if step < total:
+                if batch is not None:
+                    algorithm.zero_grad()
+                    chosen = rng.integers(len(x), size=batch)
+                    scale = len(x) / batch if half_sum else 1.0
+                    loss = scale * _loss(module, x[chosen], y[chosen], half_sum)
                 loss.backward()
+                _precondition(problem, parameters)
+                for group in algorithm.param_groups:
+                    group.update(optimizer.torch_options(step))
                 algorithm.step()
+                if scheduler is not None:
+                    scheduler.step()
+                if averaged is not None:
+                    averaged.update_parameters(module)
     taken = np.array([step for step, _ in recorded], dtype=np.int64)
     losses, weights, *biases = (
         np.array([values[index] for _, values in recorded], dtype=dtype).reshape((-1, *value.shape))
@@ -152,12 +178,13 @@ def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:
     Raises:
         SettingError: If a flow comes without a learning rate, or a descent with one.
     """
-    if isinstance(optimizer, Flow):
+    optimizer = optimizer.rule
+    if not optimizer.discrete:
         if learning_rate is None:
             message = f"learning_rate must be given to train {optimizer}, a flow, but it is None. Pass learning_rate=0.1/s_max, say."
             raise SettingError(message)
         check_number("learning_rate", learning_rate, above=0)
-        return optimizer.companion(float(learning_rate))
+        return optimizer.companion(float(learning_rate))  # type: ignore[attr-defined, no-any-return]
     if learning_rate is not None:
         message = (
             f"learning_rate must be left out for {optimizer}, which has its own, but it is {learning_rate}. Drop it."
@@ -167,15 +194,35 @@ def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:
 
 
 def obstacle(optimizer: Optimizer, learning_rate: float) -> str:
-    """Why a network trained by the companion says nothing about a flow's closed form, or an empty string."""
-    if not isinstance(optimizer, Flow):
-        return ""
+    """Why a trained network says nothing about the closed form, or an empty string."""
+    optimizer = optimizer.rule
+    if optimizer.discrete:
+        return optimizer.sampled
     try:
-        optimizer.companion(learning_rate)
+        optimizer.companion(learning_rate)  # type: ignore[attr-defined]
     except SettingError as error:
         return str(error)
-    bound = optimizer.gap_bound(np, np.zeros(1), 1)
+    bound = optimizer.gap_bound(np, np.zeros(1), 1, learning_rate)  # type: ignore[attr-defined]
     return f"no discretisation bound is derived for {optimizer}" if bound is None else ""
+
+
+def _loss(module: Any, x: Any, y: Any, half_sum: bool) -> Any:
+    """The data term of the loss."""
+    output = module(x)
+    return 0.5 * ((output - y) ** 2).sum() if half_sum else import_torch().nn.functional.mse_loss(output, y)
+
+
+def _precondition(problem: Problem, parameters: list[Any]) -> None:
+    """Multiplies the gradients by the setting's preconditioner, in the order of the features, the bias last."""
+    optimizer, layer = problem.setting.optimizer, problem.setting.layer
+    if optimizer.rule is optimizer:
+        return
+    torch = import_torch()
+    weight, *biases = (parameter.grad for parameter in parameters)
+    slope = layer.to_blocks(weight, biases[0] if biases else None, torch)
+    changed = layer.from_blocks(optimizer.precondition(torch, slope), problem.input_shape, torch)
+    for parameter, gradient in zip(parameters, changed, strict=False):
+        parameter.grad.copy_(gradient)
 
 
 def _marks(record: Sequence[int], total: int) -> NDArray[np.int64]:

@@ -26,10 +26,11 @@ from numerics.arrays import Float, adjoint, quiet
 from numerics.integrate import Integration
 from numerics.predictor import Predictor
 from theory.errors import SettingError
-from theory.optimizers import Flow, Optimizer
+from theory.optimizers import Optimizer
 from theory.rule import transition
 
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
+VARYING_STEPS = 4096  # of a rule that changes, multiplied one by one even where the optimiser has a bound
 EXACT_STEPS = 256  # powers summed one by one before the bound goes on by doubling
 
 
@@ -52,27 +53,33 @@ def gains(optimizer: Optimizer, rates: Float, time: float) -> Gains:
     r"""Sums :math:`|A^j|` over the steps j < time, or integrates :math:`|e^{A\tau}|` over τ < time, for each rate.
 
     The first steps are summed one by one; then :math:`\sum_{j<2n}|A^j| \le (1 + |A^n|)\sum_{j<n}|A^j|`. Where the optimiser
-    bounds its propagator, that counts if it is less; a rule that changes with time has nothing else.
+    bounds its propagator, that counts if it is less; a flow that changes with time has nothing else. The rules of a descent that
+    changes are multiplied one by one: forwards from the start and backwards from the end, whichever is more.
 
     Raises:
-        SettingError: If the rule changes with time and the optimiser does not bound its propagator.
+        SettingError: If a flow changes with time and the optimiser does not bound its propagator.
 
     Example:
         >>> from theory.optimizers import GradientDescent       # 1 + 1/2 + 1/4
         >>> gains(GradientDescent(0.5), np.array([1.0]), 3).total.item()
         1.75
     """
+    optimizer, time = optimizer.steady(time)
     matrix, gradient = _matrices(optimizer, rates, max(float(time), 1.0))
-    later, _ = _matrices(optimizer, rates, 2 * max(float(time), 1.0))
+    others = (2 * max(float(time), 1.0), *((0.0, 1.0) if optimizer.discrete else ()))
+    changes = any(not np.array_equal(matrix, _matrices(optimizer, rates, other)[0]) for other in others)
+    changes |= optimizer.schedule is not None
     rows = optimizer.propagator_bound(np, rates, time)
-    if rows is None and not np.array_equal(matrix, later):
+    if optimizer.discrete and changes and (rows is None or time <= VARYING_STEPS):
+        return _multiplied(optimizer, rates, round(time))
+    if rows is None and changes:
         message = (
             f"optimizer must have a propagator_bound, because its rule changes with time, but {optimizer} has none. "
             "Add that method; without it no error can be bounded."
         )
         raise SettingError(message)
     bound = np.full_like(matrix, np.inf) if rows is None else _stacked(rows, rates)
-    if not np.array_equal(matrix, later):
+    if changes:
         return Gains(time * bound, bound, gradient)
     if optimizer.discrete:
         total, peak, _ = _summed(matrix, round(time))
@@ -85,6 +92,20 @@ def gains(optimizer: Optimizer, rates: Float, time: float) -> Gains:
     total, peak, _ = _summed(expm(matrix * step), count)
     total, peak = step * total @ cover, peak @ cover
     return Gains(np.minimum(total, time * bound) if time else total, np.minimum(peak, bound), gradient)
+
+
+def _multiplied(optimizer: Optimizer, rates: Float, steps: int) -> Gains:
+    """The gains of a descent whose rule changes, from the products of its matrices."""
+    first, gradient = _matrices(optimizer, rates, 0)
+    total, peak = np.zeros((2, *first.shape)), np.broadcast_to(np.eye(first.shape[-1]), first.shape)
+    for way, order in enumerate((range(steps), range(steps - 1, -1, -1))):
+        product = np.broadcast_to(np.eye(first.shape[-1]), first.shape)
+        for index in order:
+            total[way] += np.abs(product)
+            matrix, pushed = _matrices(optimizer, rates, index)
+            product = product @ matrix if way else matrix @ product
+            peak, gradient = np.maximum(peak, np.abs(product)), np.maximum(gradient, pushed)
+    return Gains(total.max(axis=0), peak, gradient)
 
 
 def _matrices(optimizer: Optimizer, rates: Float, time: float) -> tuple[Float, Float]:
@@ -127,12 +148,15 @@ class Budget:
         self.problem = predictor.problem
         # The null space is one more mode, of rate μ; it has no residual to learn.
         decay = predictor.setting.weight_decay
+        coordinates = predictor.coordinates
+        self.features, self.start = coordinates.features, coordinates.start
+        self.stretch, self.condition = coordinates.stretch, coordinates.condition
         self.rates: Float = np.append(predictor.rates.ravel(), decay)
         self.sigma: Float = np.append(predictor.spectrum.values.ravel(), 0.0)
         self.sizes = {
-            "features": float(np.linalg.norm(self.problem.features)),
+            "features": float(np.linalg.norm(self.features)),
             "targets": float(np.linalg.norm(self.problem.columns)) + 2 * self._untrained,
-            "start": float(np.linalg.norm(self.problem.start)),
+            "start": float(np.linalg.norm(self.start)),
         }
 
     @property
@@ -145,9 +169,9 @@ class Budget:
     def travel(self) -> Float:
         """How far each mode moves until the end of time, ‖(W0 − W∞)u‖, the null space last; (r + 1,)."""
         final = self._final
-        modes = np.linalg.norm((self.problem.start - final) @ self.predictor.spectrum.left, axis=1).ravel()
-        start_modes = self.problem.start @ self.predictor.spectrum.left @ adjoint(self.predictor.spectrum.left)
-        still = float(np.linalg.norm(self.problem.start - start_modes)) if self.rates[-1] > 0 else 0.0
+        modes = np.linalg.norm((self.start - final) @ self.predictor.spectrum.left, axis=1).ravel()
+        start_modes = self.start @ self.predictor.spectrum.left @ adjoint(self.predictor.spectrum.left)
+        still = float(np.linalg.norm(self.start - start_modes)) if self.rates[-1] > 0 else 0.0
         moving = np.where(self.rates[:-1] > 0, modes, 0.0)
         return np.append(moving, still)
 
@@ -162,10 +186,11 @@ class Budget:
         inside = (learned + kept) @ adjoint(p.spectrum.left)
         if p.setting.weight_decay > 0:
             return inside
-        return inside + self.problem.start - p._start_modes @ adjoint(p.spectrum.left)
+        return inside + self.start - p._start_modes @ adjoint(p.spectrum.left)
 
     def _propagated(self, optimizer: Optimizer, time: float, forward: float, product: float, state: float) -> float:
         """The effect up to a time of relative errors in the residual, in the product with Φᵀ, and in the state."""
+        optimizer, time = optimizer.steady(time)
         g = gains(optimizer, self.rates, time)
         c, decay = self.problem.scale, self.predictor.setting.weight_decay
         into_weight = (g.total @ g.gradient[..., None])[:, 0, 0]  # a gradient error at every step, (r + 1,)
@@ -174,7 +199,7 @@ class Budget:
         moved = float(np.linalg.norm(self.travel))
         weight = self.sizes["start"] + (1 + float(g.peak[:, 0, 0].max())) * moved
         # The residual in mode i is r_∞ + (r_0 - r_∞) g, of size σ·travel·g around its end.
-        ending = float(np.linalg.norm(self._final @ self.problem.features - self.problem.columns))
+        ending = float(np.linalg.norm(self._final @ self.features - self.problem.columns))
         residuals = float((self.sigma * self.travel * g.total[:, 0, 0]).sum()) + time * ending
         residual_error = forward * (weight * self.sizes["features"] + self.sizes["targets"])
         total = _gathered(c * self.sigma * into_weight, c * self.sigma * worst, time) * residual_error
@@ -183,20 +208,24 @@ class Budget:
         memory = [weight] + [float(g.peak[:, row, 0].max()) * moved for row in range(1, g.peak.shape[1])]
         columns = enumerate(memory)
         carried = sum(size * _gathered(g.total[:, 0, column], g.peak[:, 0, column], time) for column, size in columns)
-        return total + (state * carried if optimizer.discrete else 0.0) + state * weight
+        return self.stretch * (total + (state * carried if optimizer.discrete else 0.0) + state * weight)
 
     def rounding(self, steps: float, unit: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of a training of so many steps in arithmetic of unit roundoff ``unit``."""
         features, columns = self.problem.lengths
+        if self.predictor.coordinates.root is not None:
+            columns += features  # the product with P
         forward, product = ((n * unit) / (1 - n * unit) for n in (features + 3, columns + 5))
-        return self._propagated(optimizer or self.predictor.setting.optimizer, steps, forward, product, 3 * unit)
+        # What is rounded in the original coordinates: ‖W‖‖Φ‖ ≤ κ‖W̃‖‖Φ̃‖, ‖Φ‖‖P‖‖R⁻¹‖ ≤ κ²‖Φ̃‖, ‖W‖‖R⁻¹‖ ≤ κ‖W̃‖.
+        forward, product, state = forward * self.condition, product * self.condition**2, 3 * unit * self.condition
+        return self._propagated(optimizer or self.predictor.setting.optimizer.rule, steps, forward, product, state)
 
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""
-        relative = 4 * max(self.problem.lengths) * UNITS["float64"]
+        relative = 4 * max(self.problem.lengths) * UNITS["float64"] * self.condition**2
+        chosen, time = (optimizer or self.predictor.setting.optimizer.rule).steady(time)
         if math.isinf(time):
             return self._at_infinity(relative)
-        chosen = optimizer or self.predictor.setting.optimizer
         on_the_way = self._propagated(chosen, time, relative, relative, relative)
         # W(t) is the limit plus what is left of the way; of the latter at most all of it, and of its computed value, is wrong.
         return min(on_the_way, self._at_infinity(relative) + 2 * self.truncation(time, chosen))
@@ -205,11 +234,11 @@ class Budget:
         r"""The limit's sensitivity to Φ: κ for the solution, κ²/‖Φ‖ for what no weights fit (Wedin), each times δ."""
         kept = self.predictor.spectrum.values[self.predictor.spectrum.values > 0]
         if kept.size == 0:
-            return relative * self.sizes["start"]
+            return relative * self.stretch * self.sizes["start"]
         condition = float(kept.max() / kept.min())
-        ending = float(np.linalg.norm(self._final @ self.problem.features - self.problem.columns))
+        ending = float(np.linalg.norm(self._final @ self.features - self.problem.columns))
         weight = self.sizes["start"] + 2 * float(np.linalg.norm(self.travel)) + float(np.linalg.norm(self._final))
-        return relative * (
+        return (relative * self.stretch) * (
             condition * (weight + self.sizes["targets"] / float(kept.max())) + condition**2 * ending / float(kept.max())
         )
 
@@ -219,25 +248,25 @@ class Budget:
         Raises:
             SettingError: If the learning rate is outside the bound's range.
         """
-        optimizer = self.predictor.setting.optimizer
-        if not isinstance(optimizer, Flow):
+        optimizer: Any = self.predictor.setting.optimizer.rule
+        if optimizer.discrete:
             return 0.0
         with quiet():
-            bound = optimizer.gap_bound(np, learning_rate * self.rates, steps)
-        return None if bound is None else float(np.linalg.norm(bound * self.travel))
+            bound = optimizer.gap_bound(np, learning_rate * self.rates, steps, learning_rate)
+        return None if bound is None else self.stretch * float(np.linalg.norm(bound * self.travel))
 
     def truncation(self, time: float, optimizer: Optimizer | None = None) -> float:
         """How far the weights still are from their limit at a finite time."""
-        chosen = optimizer or self.predictor.setting.optimizer
+        chosen = optimizer or self.predictor.setting.optimizer.rule
         with quiet():
             residual, _ = chosen.response(np, self.rates, np.float64(time))
-        return float(np.linalg.norm(np.where(self.rates > 0, residual, 0.0) * self.travel))
+        return self.stretch * float(np.linalg.norm(np.where(self.rates > 0, residual, 0.0) * self.travel))
 
     def integration(self, result: Integration, index: int, time: float) -> float:
         """The solver's errors carried to the time, with the rounding of its oracle and of the closed form."""
-        optimizer = self.predictor.setting.optimizer
+        optimizer = self.predictor.setting.optimizer.rule
         g = gains(optimizer, self.rates, time)
-        solver = float(result.local_error[index]) * float(g.peak.sum(axis=-1)[:, 0].max())
+        solver = self.condition * float(result.local_error[index]) * float(g.peak.sum(axis=-1)[:, 0].max())
         rounding = self.rounding(time, UNITS["float64"]) if optimizer.discrete else 0.0
         return solver + rounding + self.evaluation(time)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.arrays import Float, adjoint, quiet, squares
+from numerics.arrays import Float, quiet, squares
 from numerics.laws import LARGEST_NONCENTRALITY, GeneralizedChiSquare
 from theory.component import check_number
 from theory.errors import SettingError
@@ -49,13 +49,13 @@ def affine_parts(p: "Predictor", x: Float, times: Any) -> Iterator[tuple[Float, 
     target = p.setting.target.values(layer, x, np)
     residual, _ = p.response(times)
     kept, _ = p.response(times, np.array([p.setting.weight_decay]))
-    modes = adjoint(p.spectrum.left) @ features
-    outside = features - p.spectrum.left @ modes
+    modes = p.writing @ features
+    outside = features - p.reading @ modes
     # What rounding alone left of a column in the range of Φ is no direction: else no law would ever be a point mass.
     noise = 4 * max(p.problem.features.shape[1:]) * math.sqrt(rows) * EPS * np.abs(features).max(axis=1, keepdims=True)
     outside = np.where(np.abs(outside).max(axis=1, keepdims=True) > noise, outside, 0.0)
     for index in range(len(still)):
-        v = kept[index] * outside + p.spectrum.left @ (residual[index][..., None] * modes)
+        v = kept[index] * outside + p.reading @ (residual[index][..., None] * modes)
         b = layer.to_columns(still[index] - target, np)
         v = v.reshape((blocks, rows, len(x), positions))
         b = b.reshape((blocks, b.shape[1], len(x), positions))

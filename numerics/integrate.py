@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from numerics.arrays import Float, check_times, quiet, squares
+from numerics.arrays import Float, adjoint, check_times, quiet
 from numerics.problem import Problem, assemble
 from theory.component import check_number
 from theory.errors import SettingError
@@ -86,7 +86,7 @@ def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration
     Raises:
         SettingError: As :func:`integrate`, or if the optimiser is neither a linear descent nor a flow.
     """
-    optimizer = problem.setting.optimizer
+    optimizer = problem.setting.optimizer.rule
     if not optimizer.linear:
         message = (
             f"optimizer must be linear in the weights to be integrated, but it is {optimizer} (the flow of a linear "
@@ -102,7 +102,7 @@ def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration
 
 
 def _iterate(problem: Problem, steps: Float, rtol: float) -> Integration:
-    optimizer: Any = problem.setting.optimizer
+    optimizer: Any = problem.setting.optimizer.rule
     if steps.size and steps[-1] > MAX_STEPS:
         message = (
             f"steps must be at most {MAX_STEPS} to be iterated, but one is {steps[-1]:g}. Use Predictor for so many."
@@ -119,14 +119,17 @@ def _iterate(problem: Problem, steps: Float, rtol: float) -> Integration:
 
 
 def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
-    optimizer: Any = problem.setting.optimizer
+    optimizer: Any = problem.setting.optimizer.rule
     shape = (len(optimizer.initial_state(problem.start)), *problem.start.shape)
 
     def velocity(t: float, flat: Float) -> Float:
         state = tuple(flat.reshape(shape))
         return np.array(optimizer.velocity(state, problem.gradient, t)).ravel()
 
-    rate = problem.scale * float(squares(problem.features).sum(axis=(1, 2)).max()) + problem.setting.weight_decay
+    pushed = adjoint(problem.setting.optimizer.precondition(np, adjoint(problem.features)))
+    # The trace of S, which for complex features is real.
+    trace = (problem.features.conj() * pushed).real.sum(axis=(1, 2))
+    rate = problem.scale * float(trace.max()) + problem.setting.weight_decay
     last = float(times[-1]) if times.size else 0.0
     fastest = max(speeds(optimizer, rate, last or 1.0))
     stiff = fastest * last > MAX_STIFFNESS
@@ -165,7 +168,7 @@ def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
 
 
 def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
-    """The slowest and the fastest eigenvalue of a flow's rule on a mode of this rate, in modulus, at a time.
+    """The slowest and the fastest eigenvalue of a flow's rule on a mode of this rate, in modulus, at a time; zeros do not count.
 
     Raises:
         SettingError: If the rule is not finite then.
@@ -183,7 +186,7 @@ def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
         message = f"optimizer must have a rule that stays finite, but that of {optimizer} is not at time {time:g}. Bound its rate."
         raise SettingError(message)
     values = np.abs(np.linalg.eigvals(matrix))
-    return float(values.min()), float(values.max())
+    return float(values[values > 0].min(initial=values.max())), float(values.max())
 
 
 def _jacobian(velocity: Any, t: float, size: int) -> Float:

@@ -5,8 +5,9 @@ With :math:`\Phi = U\Sigma V^\top`, :math:`s_i = c\sigma_i^2 + \mu` and the opti
 .. math::
     W(t) = g(\mu) W_0 + \big[\,W_0 U\,(g(s) - g(\mu)) + Y V\,(1 - g(s))\,c\sigma/s\,\big]\,U^\top .
 
-Nothing but :math:`1 - g`, which every optimiser computes without cancellation, is divided by anything, and a mode of
-:math:`\sigma = 0` drops out by itself, so that singular data need no special case.
+With a preconditioner :math:`P = R^2` these are the modes of :math:`R\Phi`: :math:`W_0U` is :math:`W_0R^{-1}U` and the last
+factor :math:`U^\top R`. Nothing but :math:`1 - g`, which every optimiser computes without cancellation, is divided by
+anything, and a mode of :math:`\sigma = 0` drops out by itself, so that singular data need no special case.
 """
 
 import zipfile
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arrays import Float, adjoint, check_times, quiet, squares
+from numerics.arrays import Float, check_times, quiet, squares
+from numerics.coordinates import Coordinates, coordinates
 from numerics.cosine import expected_cosine
 from numerics.error import law, moments
 from numerics.evaluation import Array, Backend, Factors, combine, pieces
@@ -26,6 +28,7 @@ from numerics.laws import GeneralizedChiSquare
 from numerics.problem import Problem, assemble
 from numerics.spectrum import Spectrum, regression
 from theory.errors import DataError, SettingError
+from theory.rule_check import check_limit, check_rule, stated_limit
 from theory.setting import Setting
 from theory.starts import Gaussian, Start
 
@@ -84,12 +87,17 @@ class Predictor:
     def _set(self, problem: Problem) -> None:
         self.problem = problem
         self.setting = problem.setting
+        self.coordinates: Coordinates = coordinates(problem)
         with quiet():
             noise = problem.setting.layer.feature_noise(problem.input_shape)
-            found = regression(problem.features, problem.columns, noise, problem.known_weight)
+            known = problem.known_weight
+            known = None if known is None else self.coordinates.from_weight(known)
+            found = regression(self.coordinates.features, problem.columns, noise, known)
             self.spectrum: Spectrum = found.spectrum
             self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
-            self._start_modes: Float = problem.start @ self.spectrum.left
+            self.writing: Float = self.coordinates.writing(self.spectrum.left)  # modes to weights, (blocks, r, d)
+            self.reading: Float = self.coordinates.reading(self.spectrum.left)  # weights to modes, (blocks, d, r)
+            self._start_modes: Float = problem.start @ self.reading
             self._target_modes: Float = found.targets
             self._unexplained = found.unexplained
             positive = self.rates > 0
@@ -104,20 +112,23 @@ class Predictor:
                 f"largest is {largest:g}. Rescale the inputs."
             )
             raise SettingError(message)
+        optimizer = self.setting.optimizer.rule
+        check_rule(optimizer)
         limit = self.max_learning_rate
-        rate = getattr(self.setting.optimizer, "learning_rate", 0.0)
+        rate = getattr(self.setting.optimizer.rule, "learning_rate", 0.0)
         if rate >= limit:
             message = (
                 f"learning_rate must be below {limit:.6g} for these inputs (largest rate s_max = c·λ + weight_decay = "
                 f"{self.rates.max():.6g}), but it is {rate:g}: {self.setting.optimizer} would diverge. Lower it, or use GradientFlow."
             )
             raise SettingError(message)
+        check_limit(optimizer, max(float(self.rates.max()), self.setting.weight_decay))
 
     @property
     def max_learning_rate(self) -> float:
         """The learning rate at which the fastest mode stops converging; inf for a flow."""
         fastest = max(float(self.rates.max()), self.setting.weight_decay)
-        return self.setting.optimizer.max_learning_rate(fastest)
+        return stated_limit(self.setting.optimizer.rule, fastest)
 
     @property
     def side(self) -> str:
@@ -130,7 +141,7 @@ class Predictor:
         Raises:
             SettingError: If a time is negative, not whole for a descent, or infinite for a flow without a limit.
         """
-        optimizer = self.setting.optimizer
+        optimizer = self.setting.optimizer.rule
         times = check_times(times, discrete=optimizer.discrete)
         s = self.rates if rates is None else np.asarray(rates, dtype=np.float64)
         t = times.reshape((-1,) + (1,) * s.ndim)
@@ -139,8 +150,8 @@ class Predictor:
             residual, progress = optimizer.response(np, s, np.where(at_infinity, 0, t))
             # A mode of rate 0 never moves: this is g(0, t) = 1, exactly.
             residual, progress = np.where(s > 0, residual, 1.0), np.where(s > 0, progress, 0.0)
-            final = optimizer.limit_residual(np, s) if at_infinity.any() else residual
-        return np.where(at_infinity, final, residual), np.where(at_infinity, 1 - final, progress)
+            final, reached = optimizer.limit_response(np, s) if at_infinity.any() else (residual, progress)
+        return np.where(at_infinity, final, residual), np.where(at_infinity, reached, progress)
 
     def on(self, device: str | None = None, dtype: str = "float64") -> "Predictor":
         """The same prediction, formed elsewhere or in another arithmetic."""
@@ -160,7 +171,7 @@ class Predictor:
         complex_numbers = np.iscomplexobj(self.problem.start)
         start, modes, begin, targets = (
             backend.array(value, complex_numbers=complex_numbers)
-            for value in (self.problem.start, adjoint(self.spectrum.left), self._start_modes, targets)
+            for value in (self.problem.start, self.writing, self._start_modes, targets)
         )
         base = start if features is None else start @ features
         modes = modes if features is None else modes @ features
@@ -355,7 +366,8 @@ class Predictor:
         other = object.__new__(Predictor)
         other.__dict__.update(self.__dict__)
         other.problem = Problem(self.setting, self.problem.inputs, self.problem.targets, start)
-        other._start_modes = start @ self.spectrum.left
+        other.coordinates = self.coordinates.from_start(start)
+        other._start_modes = start @ self.reading
         return other
 
     def save(self, path: str | Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numerics.arrays import Float, adjoint, check_shape, real_array
+from numerics.coordinates import preconditioner
 from theory.errors import SettingError
 from theory.layers import check_whole
 from theory.setting import Setting
@@ -66,9 +67,10 @@ class Problem:
         return self.setting.loss_scale(self.targets.size)
 
     def gradient(self, theta: Float) -> Float:
-        """The gradient of the loss in blocks: c (W Φ − Y) Φᵀ + μ W."""
+        """The gradient of the loss in blocks: c (W Φ − Y) Φᵀ + μ W; a preconditioner multiplies the first part."""
         residual = theta @ self.features - self.columns
-        return self.scale * residual @ adjoint(self.features) + self.setting.weight_decay * theta
+        slope: Float = self.setting.optimizer.precondition(np, self.scale * residual @ adjoint(self.features))
+        return slope + self.setting.weight_decay * theta
 
     @property
     def known_weight(self) -> Float | None:
@@ -152,6 +154,7 @@ def assemble(
     if offset is not None:
         check_shape("targets", y, offset.shape, f"the input that {layer} adds to its outputs")
     start = _start(setting, x.shape[1:], channels, initial_weight, initial_bias, seed)
+    preconditioner(setting, start.shape[-1])
     # One memory order, whatever the caller's: matrix products, and so a saved and loaded problem, then agree bit for bit.
     x, y, start = (np.ascontiguousarray(array) for array in (x, y, start))
     return Problem(setting, x, y, start)

@@ -161,7 +161,7 @@ def iterated(problem, steps, dtype):
     values = [array.astype(dtype) for array in (problem.features, problem.columns, problem.start)]
     features, columns, start = values
     scale, decay = dtype(problem.scale), dtype(setting.weight_decay)
-    rule = optimizer.symbolic(**{name: dtype(value) for name, value in vars(optimizer).items()})
+    rule = optimizer.symbolic(**{name: dtype(value) for name, value in vars(optimizer).items() if value is not None})
 
     def gradient(theta):
         return scale * (theta @ features - columns) @ features.swapaxes(-1, -2) + decay * theta

@@ -42,7 +42,7 @@ def registered(monkeypatch):
     monkeypatch.setitem(Component.families, "pace", Pace)
 
 
-SETTING = Setting(Linear(), Paced(0.1, Falling(0.5, pace=Falling(0.25))))
+SETTING = Setting(Linear(), Paced(0.1, pace=Falling(0.5, pace=Falling(0.25))))
 TOML = """\
 target = "identity"
 loss = "half_sum"
@@ -96,7 +96,7 @@ def test_a_table_holds_only_plain_values_and_tables():
 def test_none_is_left_out_and_a_part_without_options_may_be_its_bare_kind():
     assert "pace" not in Setting(Linear(), Paced(0.1)).to_toml().replace('"paced"', "")
     table = {"kind": "paced", "learning_rate": 0.1, "pace": "even"}
-    assert Optimizer.from_table(table) == Paced(0.1, Even())
+    assert Optimizer.from_table(table) == Paced(0.1, pace=Even())
 
 
 @pytest.mark.parametrize(

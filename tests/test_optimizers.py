@@ -27,13 +27,24 @@ SAFETY = 16  # elementary operations and functions per evaluation, each off by a
 KINDS = ("gradient_flow", "gradient_descent", "heavy_ball")  # whose rounding ``tolerances`` knows
 MOMENTA = (0.0, 1e-244, 1e-20, 1e-9, 0.25, 0.5, 0.81, 0.9, 0.99)
 COUNTS = (0, 1, 2, 3, 10, 101, 1000, 10**6)
+DESCENTS = ("gradient_descent", "heavy_ball", "nesterov", "averaged_descent", "minibatch_descent")  # with a formula
+SLOW = (
+    "averaged_descent",
+    "averaged_flow",
+    "accelerated_descent",
+)  # fall as a power of time, or are walked step by step
+
+
+def numbers_of(kind, value=0.5):
+    """Values for the parameters that are numbers."""
+    return {field.name: value for field in fields(Optimizer.kinds[kind]) if field.name in scalar.LETTERS}
 
 
 @cache
 def derived(kind):
     """The residual that theory.scalar derived for a kind, as mpmath functions: generic, and at a double root."""
-    kwargs = {field.name: 0.5 for field in fields(Optimizer.kinds[kind])}
-    mode = mode_solution(Optimizer.kinds[kind](**kwargs))
+    kwargs = numbers_of(kind)
+    mode = mode_solution(Optimizer.kinds[kind](**kwargs | ({"batch_size": 1} if "batch_size" in kwargs else {})))
     letters = [sympy.Symbol(scalar.LETTERS[name], positive=True) for name in kwargs]
     arguments = [*letters, scalar.s, mode.time]
     functions = [sympy.lambdify(arguments, expr, "mpmath") for expr in (mode.residual, *(e for _, e in mode.special))]
@@ -46,7 +57,7 @@ def reference(optimizer, s, t):
     if getattr(optimizer, "momentum", None) == 0:
         optimizer = GradientDescent(optimizer.learning_rate)
     functions, condition = derived(optimizer.kind)
-    values = [mpmath.mpf(getattr(optimizer, field.name)) for field in fields(optimizer)]
+    values = [mpmath.mpf(getattr(optimizer, name)) for name in numbers_of(optimizer.kind)]
     arguments = [*values, mpmath.mpf(s), mpmath.mpf(t)]
     double = bool(condition) and condition[0](*arguments) == 0
     return mpmath.re(functions[1 if double else 0](*arguments))
@@ -156,7 +167,7 @@ def test_nothing_is_done_at_time_zero_and_in_a_mode_of_rate_zero(optimizer, s):
     np.testing.assert_array_equal(still, [[1], [0]])
 
 
-@given(optimizers(1.0), st.floats(1e-3, 1.0))
+@given(optimizers(1.0, kinds=sorted(set(Optimizer.kinds) - {*SLOW, "adam", "preconditioned"})), st.floats(1e-3, 1.0))
 def test_the_limit_is_where_the_residual_goes(optimizer, s):
     with quiet():
         late, _ = optimizer.response(np, np.array([s]), np.array([1e8]))
@@ -166,17 +177,19 @@ def test_the_limit_is_where_the_residual_goes(optimizer, s):
     np.testing.assert_array_equal(optimizer.limit_residual(np, np.array([0.0, s])), [1.0, 0.0])
 
 
-@pytest.mark.parametrize("kind", [kind for kind, cls in Optimizer.kinds.items() if cls.linear and cls.discrete])
+@pytest.mark.parametrize("kind", DESCENTS)
 def test_the_iterated_rule_is_the_closed_form(kind):
     """In 50 digits, 60 steps of ``step`` itself."""
     with mpmath.workdps(50):
-        values = {field.name: mpmath.mpf("0.7") for field in fields(Optimizer.kinds[kind])}
-        optimizer = Optimizer.kinds[kind](**dict.fromkeys(values, 0.5)).symbolic(**values)
+        values = numbers_of(kind, mpmath.mpf("0.7"))
+        plain = dict.fromkeys(values, 0.5) | ({"batch_size": 1} if "batch_size" in values else {})
+        optimizer = Optimizer.kinds[kind](**plain).symbolic(**values)
         functions, _ = derived(kind)
         for s in (mpmath.mpf("0.001"), mpmath.mpf("0.3"), mpmath.mpf("1.9")):
             state = optimizer.initial_state(mpmath.mpf(1))
             for index in range(60):
-                exact = mpmath.re(functions[0](*values.values(), s, index))
+                late = index or kind != "averaged_descent"  # a mean of nothing is 0/0 in the formula
+                exact = mpmath.re(functions[0](*values.values(), s, index)) if late else 1
                 assert abs(state[0] - exact) < mpmath.mpf(10) ** -45
                 state = optimizer.step(state, lambda u, s=s: s * u, index)
 

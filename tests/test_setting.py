@@ -30,9 +30,10 @@ from theory.optimizers import (
     GradientFlow,
     HeavyBall,
     HeavyBallFlow,
-    NesterovFlow,
     Optimizer,
+    Preconditioned,
 )
+from theory.schedules import Expression, LinearWarmup
 from theory.setting import FAMILIES, Setting
 from theory.starts import Fixed, Gaussian
 from theory.targets import Constant, Given, LinearMap, Target
@@ -53,7 +54,8 @@ def test_toml_brings_every_setting_back_with_its_hash_and_its_words(setting):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_every_kind_of_every_family_is_brought_back_by_its_table(family):
     values = {"learning_rate": 0.1, "momentum": 0.9, "friction": 1.0, "std": 0.5, "kernel_size": (3, 1)}
-    values |= {"matrix": ((1.0, 2.0),), "value": ((1e-300, -0.0),), "degree": 2, "kernel": 3, "layer": Linear()}
+    values |= {"optimizer": GradientFlow(), "duration": 3.0, "batch_size": 2, "layer": Linear()}
+    values |= {"matrix": ((1.0, 2.0), (2.0, 5.0)), "value": ((1e-300, -0.0),), "degree": 2, "kernel": 3}
     for kind, cls in family.kinds.items():
         if kind == "features":  # it holds a function, which no table can: tests/test_polynomial_and_features.py
             continue
@@ -137,6 +139,12 @@ class Hastening(Flow, abstract=True):
         return (-t * gradient(state[0]),)
 
 
+class Endless(LinearWarmup, abstract=True):
+    """A schedule of which it is not known how much it adds up to."""
+
+    total = None
+
+
 def flow(**changes):
     return Setting(**({"layer": Linear(), "optimizer": GradientFlow()} | changes))
 
@@ -159,8 +167,22 @@ ERRORS = [
     (lambda _: Predictor(FLOW, ONE).predict(1.0, 0), "x must have shape (N, 1)", "Pass an array"),
     (lambda _: HeavyBallFlow(0.0).companion(0.1), "learning_rate must be in (0, 1/friction²]", "give friction above 0"),
     (lambda _: HeavyBallFlow(0.0).limit_residual(np, np.ones(1)), "times must be finite for HeavyBallFlow", "friction"),
-    (lambda _: NesterovFlow().companion(0.1), "optimizer must have a companion descent", "Train Nesterov"),
     (lambda _: speeds(Hastening(), 1.0, np.inf), "optimizer must have a rule that stays finite", "Bound its rate"),
+    (lambda _: Exploding().response(np, 1, 1), "optimizer must have the method response, the residual", "Define it"),
+    (lambda _: GradientFlow("cosine"), "schedule must be a Schedule or None, but it is 'cosine'", "LinearWarmup"),
+    (
+        lambda _: GradientFlow(Endless(1.0)).limit_residual(np, np.ones(1)),
+        "times must be finite for GradientFlow",
+        "Use a large time",
+    ),
+    (
+        lambda _: GradientDescent(0.1, Expression("exp(-t)")).limit_residual(np, np.ones(1)),
+        "steps must be finite for GradientDescent",
+        "Use a large number of steps",
+    ),
+    (lambda _: Preconditioned(Adam(0.1), [[1.0]]), "optimizer must be a linear rule without precond", "GradientFlow()"),
+    (lambda _: Preconditioned(GradientFlow(), [[1.0, 2.0]]), "matrix must be square, (d, d)", "per feature"),
+    (lambda _: Preconditioned(GradientFlow(), [[1.0, 2.0], [0.0, 1.0]]), "matrix must be symmetric", "A @ A.T"),
     (lambda _: Layer.from_table(3), "[layer] must be a table", "key = value"),
     (lambda _: Layer.from_table({"kind": "linea"}), "[layer] kind must be one of", "Did you mean 'linear'?"),
     (lambda _: Layer.from_table({"kind": "zzz"}), "[layer] kind must be one of", "Use one of: linear, "),

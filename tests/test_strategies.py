@@ -37,7 +37,7 @@ from theory.optimizers import GradientDescent, GradientFlow, Optimizer
 from theory.setting import Setting
 from theory.targets import Given, Target
 
-LINEAR = [kind for kind, cls in Optimizer.kinds.items() if cls.linear]
+LINEAR = [kind for kind, cls in Optimizer.kinds.items() if cls.linear and kind != "preconditioned"]
 SEARCH = settings(max_examples=1500, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 

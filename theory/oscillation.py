@@ -83,9 +83,9 @@ def damped_response(xp: Any, s: Array, t: Array, friction: float) -> tuple[Array
     decay = s / xp.where(below > 0, below, xp.ones_like(below))
     turned, gap = decay * t, 2 * omega * t
     kept = xp.exp(-turned)
-    share = _mean_decay(xp, gap)
+    share = mean_decay(xp, gap)
     slow_residual = kept * (1 + turned * share)
-    slow_progress = _two_step_loss(xp, turned) + kept * turned * _lag(xp, gap)
+    slow_progress = _two_step_loss(xp, turned) + kept * turned * lag(xp, gap)
 
     damping, angle = half * t, xp.where(slow, 0 * root, root) * t
     envelope = xp.exp(-damping)
@@ -99,7 +99,7 @@ def _nonzero(xp: Any, y: Array) -> Array:
     return xp.where(y > 0, y, xp.ones_like(y))
 
 
-def _mean_decay(xp: Any, y: Array) -> Array:
+def mean_decay(xp: Any, y: Array) -> Array:
     """(1 - e^{-y})/y, 1 at 0."""
     return xp.where(y > 0, -xp.expm1(-y) / _nonzero(xp, y), xp.ones_like(y))
 
@@ -117,11 +117,11 @@ def _series(xp: Any, y: Array, ratios: list[float]) -> Array:
     return total
 
 
-def _lag(xp: Any, y: Array) -> Array:
+def lag(xp: Any, y: Array) -> Array:
     """1 - (1 - e^{-y})/y, which begins y/2 - y²/6."""
     small = xp.clip(y, 0, 1)
     series = small / 2 * _series(xp, small, [-1 / (n + 3) for n in range(18)])
-    return xp.where(y > 1, 1 - _mean_decay(xp, y), series)
+    return xp.where(y > 1, 1 - mean_decay(xp, y), series)
 
 
 def _two_step_loss(xp: Any, y: Array) -> Array:

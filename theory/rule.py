@@ -1,10 +1,12 @@
 """An optimiser's rule on one mode: as a matrix, and as one scalar equation of the error."""
 
 from dataclasses import fields
+from types import NoneType
 from typing import Any
 
 import sympy
 
+from theory.component import Component
 from theory.optimizers import Optimizer
 from theory.scalar_proof import ScalarEquation
 
@@ -12,12 +14,13 @@ s = sympy.Symbol("s", nonnegative=True)
 t = sympy.Symbol("t", nonnegative=True)
 k = sympy.Symbol("k", integer=True, nonnegative=True)
 
-LETTERS = {"learning_rate": "eta", "momentum": "beta", "friction": "gamma"}
+LETTERS = {"learning_rate": "eta", "momentum": "beta", "friction": "gamma", "batch_size": "B"}
 
 
 def symbols_of(optimizer: Optimizer) -> dict[str, sympy.Symbol]:
-    """The letter of each parameter of an optimiser: η for the learning rate, β for the momentum."""
+    """The letter of each number that an optimiser holds: η for the learning rate, β for the momentum."""
     names = [field.name for field in fields(optimizer)]  # type: ignore[arg-type]
+    names = [name for name in names if not isinstance(getattr(optimizer, name), (Component, NoneType))]
     return {name: sympy.Symbol(LETTERS.get(name, name), positive=True) for name in names}
 
 

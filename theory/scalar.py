@@ -5,7 +5,7 @@ On one eigen-direction the gradient is :math:`s\,u`, so the rule of an optimiser
 found it, :mod:`theory.scalar_proof` decides whether it solves the equation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import sympy
@@ -13,6 +13,7 @@ import sympy
 from theory.optimizers import Optimizer
 from theory.rule import LETTERS, k, s, scalar_equation, symbols_of, t, transition
 from theory.scalar_proof import ScalarEquation, ScalarProof, prove_solution
+from theory.varying import averaged, changes, recurrent, scheduled_descent, scheduled_end, scheduled_flow
 
 __all__ = ["LETTERS", "Mode", "k", "mode_solution", "s", "symbols_of", "t", "transition"]
 
@@ -30,6 +31,7 @@ class Mode:
         special: Cases where the generic formula is 0/0, with the residual that holds there.
         time: The symbol of time: t for a flow, k for a descent.
         proofs: That the residual solves the equation, generic first, then the special cases.
+        final: The residual at the end of a schedule that ends training before it converges, or None.
     """
 
     equation: sympy.Eq
@@ -40,6 +42,7 @@ class Mode:
     special: tuple[tuple[sympy.Eq, sympy.Expr], ...]
     time: sympy.Symbol
     proofs: tuple[ScalarProof, ...]
+    final: sympy.Expr | None = None
 
     @property
     def remainder(self) -> sympy.Expr:
@@ -67,6 +70,17 @@ def mode_solution(optimizer: Optimizer) -> Mode:
         >>> mode.equation, mode.residual, mode.verified
         (Eq(u(k + 1), (-eta*s + 1)*u(k)), (-eta*s + 1)**k, True)
     """
+    optimizer = optimizer.rule
+    if optimizer.schedule is not None:
+        mode = _varying(*(scheduled_descent if optimizer.discrete else scheduled_flow)(optimizer))
+        return replace(mode, final=scheduled_end(optimizer, mode.residual))
+    if optimizer.averages:
+        equation, residual, proofs = averaged(optimizer)
+        start = (sympy.Eq(equation.time, 0), sympy.Integer(1))
+        return _varying(equation, residual, proofs, (start,))
+    if optimizer.recurrent and changes(optimizer):
+        mode = _varying(*recurrent(optimizer))
+        return replace(mode, short=sympy.Function("u")(k))
     equation = scalar_equation(optimizer)
     if any(equation.time in value.free_symbols for value in equation.coefficients):
         return _bessel(equation, optimizer)
@@ -89,6 +103,17 @@ def _mode(
     cases = tuple((condition, case) for condition, case, _ in special)
     printed = equation.equation, equation.initial_values
     return Mode(*printed, residual, short, roots, cases, equation.time, tuple(proofs))
+
+
+def _varying(
+    equation: ScalarEquation,
+    residual: sympy.Expr,
+    proofs: list[ScalarProof],
+    special: tuple[tuple[sympy.Eq, sympy.Expr], ...] = (),
+) -> Mode:
+    """The solution of a rule that changes with time, with the proofs that it comes with."""
+    printed = equation.equation, equation.initial_values
+    return Mode(*printed, residual, residual, {}, special, equation.time, tuple(proofs))
 
 
 def _letter(rate: sympy.Expr, time: sympy.Symbol) -> sympy.Expr:

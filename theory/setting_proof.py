@@ -25,10 +25,13 @@ from theory.optimizers import Optimizer
 from theory.rule import scalar_equation
 from theory.scalar import Mode, mode_solution, s, symbols_of
 from theory.scalar_proof import ScalarProof, prove_solution
+from theory.schedules import Held
 from theory.setting import Setting
 from theory.theorems.theorem import SHAPES, weakest
+from theory.varying import changes, stays_at_rest
 
 SCALARS = ("c", "mu")
+CHANGE = ("R.T == R", "R @ S == I", "S @ R == I")  # P = R², of a preconditioner
 
 
 @dataclass(frozen=True)
@@ -132,16 +135,19 @@ def prove_setting(setting: Setting) -> SettingProof:
     """
     begin = time.perf_counter()
     mode, complement, reason = None, None, ""
+    optimizer = setting.optimizer.rule
+    changed = optimizer is not setting.optimizer
     try:
-        mode = mode_solution(setting.optimizer)
-        complement = _complement(setting.optimizer)
+        mode = mode_solution(optimizer)
+        complement = _complement(optimizer)
     except NotImplementedError as error:
         reason = str(error)
     claims = [
-        prove(str(equation), shapes=shapes, scalars=(*SCALARS, *_names(setting.optimizer)))
-        for equation, shapes in _rule_claims(setting.optimizer)
+        prove(str(equation), shapes, CHANGE if changed else (), scalars=(*SCALARS, *_names(optimizer)))
+        for equation, shapes in _rule_claims(optimizer, changed)
     ]
-    claims.append(_limit_claim(setting.weight_decay > 0))
+    if optimizer.converges:
+        claims.append(_limit_claim(setting.weight_decay > 0, changed))
     proof = SettingProof(mode, tuple(claims), complement, reason, time.perf_counter() - begin)
     failed = [part for part in proof.scalar_proofs if part.verdict != "proved"]
     if failed:
@@ -156,47 +162,67 @@ def _why(failed: ScalarProof, *, of_g: bool) -> str:
 
 
 def _names(optimizer: Optimizer) -> tuple[str, ...]:
-    return tuple(symbol.name for symbol in symbols_of(optimizer).values())
+    names = tuple(symbol.name for symbol in symbols_of(optimizer).values())
+    return names if optimizer.schedule is None else (*names, "m")
 
 
 def _rule(optimizer: Optimizer, values: dict[str, Any]) -> Callable[[tuple[Any, ...], Callable[[Any], Any]], Any]:
-    symbolic: Any = optimizer.symbolic(**values)
+    held = {} if optimizer.schedule is None else {"schedule": Held(Symbol("m"))}  # at the time in question
+    symbolic: Any = optimizer.symbolic(**values, **held)
     rule = symbolic.step if optimizer.discrete else symbolic.velocity
     return lambda state, gradient: rule(state, gradient, Symbol("t"))
 
 
 def _complement(optimizer: Optimizer) -> ScalarProof:
     """Step 1 for q: the equation is linear, so q = 1/s - g/s solves it with the source if the constant 1/s does."""
+    if changes(optimizer):
+        return stays_at_rest(optimizer)
     of_g, of_q = scalar_equation(optimizer), scalar_equation(optimizer, progress=True)
     start = tuple(q + g / s for q, g in zip(of_q.start, of_g.start, strict=True))
     return prove_solution(1 / s, replace(of_q, start=start))
 
 
-def _rule_claims(optimizer: Optimizer) -> list[tuple[Equation, dict[str, Any]]]:
-    """Step 3: the rule on the weight is the rule on g(S) and q(S), component by component of the state."""
-    X, Y, W0, c, mu = Letter("X"), Letter("Y"), Letter("W0"), Symbol("c"), Symbol("mu")
+def _rule_claims(optimizer: Optimizer, changed: bool) -> list[tuple[Equation, dict[str, Any]]]:
+    """Step 3: the rule on the weight is the rule on g(S) and q(S), component by component of the state.
+
+    With a preconditioner, g and q are those of the features RΦ, P = R², and the weight is read in the original coordinates.
+    """
+    X, Y, W0, c, mu, R, S = *map(Letter, ("X", "Y", "W0")), Symbol("c"), Symbol("mu"), Letter("R"), Letter("S")
     rule = _rule(optimizer, {name: Symbol(symbol.name) for name, symbol in symbols_of(optimizer).items()})
     size = len(optimizer.initial_state(sympy.Integer(1)))
     g, q = ([Letter(f"{name}{index}") for index in range(size)] for name in ("G", "Q"))
-    rates: Expression = c * (X @ X.T) + mu * Identity()
-    weight = tuple(W0 @ a + c * (Y @ X.T @ b) for a, b in zip(g, q, strict=True))
-    moved = rule(weight, lambda w: c * ((w @ X - Y) @ X.T) + mu * w)
+    features, start = (R @ X, W0 @ S) if changed else (X, W0)
+    rates: Expression = c * (features @ features.T) + mu * Identity()
+
+    def joined(of_g: Any, of_q: Any) -> Any:
+        weight = start @ of_g + c * (Y @ features.T @ of_q)
+        return weight @ R if changed else weight
+
+    def gradient(w: Any) -> Any:
+        slope = c * ((w @ X - Y) @ X.T)
+        return (slope @ R @ R if changed else slope) + mu * w
+
+    moved = rule(tuple(joined(a, b) for a, b in zip(g, q, strict=True)), gradient)
     moved_g = rule(tuple(g), lambda z: z @ rates)
     moved_q = rule(tuple(q), lambda z: z @ rates - Identity())
-    letters = {letter.name: ("d", "d") for letter in (*g, *q)}
+    letters = {letter.name: ("d", "d") for letter in (*g, *q, *((R, S) if changed else ()))}
     shapes = {name: SHAPES[name] for name in ("X", "Y", "W0")} | letters
-    return [
-        (Equation(moved[index], W0 @ moved_g[index] + c * (Y @ X.T @ moved_q[index])), shapes) for index in range(size)
-    ]
+    return [(Equation(moved[index], joined(moved_g[index], moved_q[index])), shapes) for index in range(size)]
 
 
-def _limit_claim(decay: bool) -> Proof:
+def _limit_claim(decay: bool, changed: bool) -> Proof:
     """The limit is stationary: no gradient is left there."""
-    X, Y, W0 = Letter("X"), Letter("Y"), Letter("W0")
+    X, Y, W0, R, S = map(Letter, ("X", "Y", "W0", "R", "S"))
     shapes: dict[str, Any] = {name: SHAPES[name] for name in ("X", "Y", "W0")}
+    if changed:
+        shapes |= {"R": ("d", "d"), "S": ("d", "d")}
     if not decay:
-        limit = Y @ Pinv(X) + W0 @ (Identity() - X @ Pinv(X))
-        return prove(str(Equation((limit @ X - Y) @ X.T, 0 * W0)), shapes=shapes)
-    shapes |= {"R": ("d", "d")}
-    inverse = "R @ (c * X @ X.T + mu * I) == I"
-    return prove("c * (c * Y @ X.T @ R @ X - Y) @ X.T + mu * c * Y @ X.T @ R == 0", shapes, [inverse], SCALARS)
+        features = R @ X if changed else X
+        limit = Y @ Pinv(features) + (W0 @ S if changed else W0) @ (Identity() - features @ Pinv(features))
+        slope = ((limit @ R if changed else limit) @ X - Y) @ X.T
+        return prove(str(Equation(slope @ R @ R if changed else slope, 0 * W0)), shapes, CHANGE if changed else ())
+    phi, back = ("(R @ X)", " @ R") if changed else ("X", "")
+    shapes |= {"N": ("d", "d")}
+    assume = [f"N @ (c * {phi} @ {phi}.T + mu * I) == I", *(CHANGE if changed else ())]
+    ridge = f"c * Y @ {phi}.T @ N{back}"
+    return prove(f"c * ({ridge} @ X - Y) @ X.T{back}{back} + mu * {ridge} == 0", shapes, assume, SCALARS)

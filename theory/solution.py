@@ -9,6 +9,7 @@ from sympy import MatrixExpr, MatrixSymbol, Symbol
 from sympy.core.symbol import Str
 
 from theory.errors import SettingError
+from theory.rule_check import check_rule
 from theory.scalar import Mode, mode_solution, s
 from theory.setting import Setting
 from theory.setting_proof import SettingProof, prove_setting
@@ -22,6 +23,7 @@ COLUMN = MatrixSymbol("phi", d, P)  # φ(x), one column per output position
 PSEUDO = MatrixSymbol("Phi^+", M, d)
 SKIP = MatrixSymbol("r", q, P)  # what the layer adds to its outputs untrained
 BLOCKS = Symbol("B", integer=True, positive=True)
+ROOT, PSEUDO_ROOT = MatrixSymbol("R", d, d), MatrixSymbol("(R*Phi)^+", M, d)  # P = R², R symmetric, of a preconditioner
 
 
 class SpectralFunction(MatrixExpr):  # type: ignore[misc]
@@ -117,31 +119,51 @@ class Solution:
     @property
     def rates(self) -> MatrixExpr:
         """S, the matrix whose eigenvalues are the rates."""
-        gram = self.scale * PHI * self.adjoint(PHI)
+        gram = self.scale * (ROOT * PHI * self.adjoint(PHI) * ROOT if self.preconditioned else PHI * self.adjoint(PHI))
         return gram + self.decay * Eye(d) if self.decay else gram
 
-    def of_rates(self, name: str) -> SpectralFunction:
-        """g(S) or q(S)."""
-        scalar = self.residual if name == "g" else (1 - self.residual) / s
-        return SpectralFunction(name, sympy.Lambda(s, scalar), self.rates)
+    @property
+    def preconditioned(self) -> bool:
+        """Whether the features are RΦ, with P = R²."""
+        return self.setting.optimizer.rule is not self.setting.optimizer
+
+    def of_rates(self, name: str, *, final: bool = False) -> SpectralFunction:
+        """g(S) or q(S), at any time or at the end of a schedule."""
+        residual: sympy.Expr = self.mode.final if final else self.residual
+        scalar = residual if name == "g" else (1 - residual) / s
+        return SpectralFunction(f"{name}_oo" if final else name, sympy.Lambda(s, scalar), self.rates)
+
+    def _weight(self, after: MatrixExpr | None = None, *, final: bool = False) -> MatrixExpr:
+        """W(t), or its product with what stands after it."""
+        g, q = (self.of_rates(name, final=final) for name in ("g", "q"))
+        adjoint = self.adjoint(PHI)
+        start, data = (START * ROOT.inverse(), adjoint * ROOT) if self.preconditioned else (START, adjoint)
+        tail = [part for part in (ROOT if self.preconditioned else None, after) if part is not None]
+        return sympy.MatMul(start, g, *tail).doit() + self.scale * sympy.MatMul(TARGETS, data, q, *tail).doit()
 
     @cached_property
     def weight(self) -> MatrixExpr:
         """W(t), or W after k steps, for any number of examples; per block if the layer has several."""
-        return START * self.of_rates("g") + self.scale * TARGETS * self.adjoint(PHI) * self.of_rates("q")
+        return self._weight()
 
     @cached_property
     def prediction(self) -> MatrixExpr:
         """The output on an example with features φ(x)."""
-        learned = self.scale * TARGETS * self.adjoint(PHI) * self.of_rates("q") * COLUMN
-        trained = START * self.of_rates("g") * COLUMN + learned
+        trained = self._weight(COLUMN)
         return trained + SKIP if self.setting.layer.skips else trained
 
     @cached_property
     def limit(self) -> MatrixExpr:
-        """The weight at infinite time, if every mode of positive rate converges; nan for a flow without friction."""
-        if not self.setting.optimizer.has_limit:
+        """The weight at infinite time; nan for a flow without friction, or where a schedule's end is not known."""
+        optimizer = self.setting.optimizer.rule
+        if not optimizer.has_limit:
             return sympy.nan
+        if not optimizer.converges:  # a schedule ends it before
+            return self._weight(final=True)
+        if self.preconditioned:
+            if self.decay:
+                return self.scale * TARGETS * self.adjoint(PHI) * ROOT * self.rates.inverse() * ROOT
+            return TARGETS * PSEUDO_ROOT * ROOT + START * ROOT.inverse() * (Eye(d) - ROOT * PHI * PSEUDO_ROOT) * ROOT
         if self.decay:
             return self.scale * TARGETS * self.adjoint(PHI) * self.rates.inverse()
         return TARGETS * PSEUDO + START * (Eye(d) - PHI * PSEUDO)
@@ -155,7 +177,7 @@ class Solution:
         the data term :math:`c\,q(\lambda)\,\hat y\hat\varphi^\top` is a multiple of :math:`\Pi_\parallel`.
         """
         layer = self.setting.layer
-        if not layer.single_column:
+        if self.preconditioned or not layer.single_column:
             what = "patches" if layer.block_name == "group" else f"features of a {layer.block_name}"
             general = f"the columns of Phi are the {what} of the one example"
             return Formulas(self.weight, self.prediction, self.limit, {"Phi": general})
@@ -181,11 +203,17 @@ class Solution:
             "lambda": f"{scale} n + {self.decay}" if self.decay else f"{scale} n" if scale != 1 else "n",
         }
         limit = data * x * learned if self.decay else sympy.MatAdd(data * x, START * perp * x)
+        if not self.setting.optimizer.rule.has_limit:
+            limit = sympy.nan
+        elif not self.setting.optimizer.rule.converges:
+            end: sympy.Expr = self.mode.final
+            limit = prediction.subs({fast: end.subs(s, rate), slow: end.subs(s, MU if self.decay else 0)})
         if layer.skips:
             skip = MatrixSymbol("r", q, 1)
-            prediction, limit = prediction + skip, sympy.MatAdd(limit, skip)
+            prediction = prediction + skip
+            limit = limit if limit is sympy.nan else sympy.MatAdd(limit, skip)
             where |= {"r": "the input, which the layer adds", "y": "target of the example less what the layer adds"}
-        return Formulas(weight, prediction, limit if self.setting.optimizer.has_limit else sympy.nan, where)
+        return Formulas(weight, prediction, limit, where)
 
     @cached_property
     def proof(self) -> SettingProof:
@@ -201,7 +229,7 @@ class Solution:
             *(rf"{sympy.latex(name)} &= {sympy.latex(value)} \\" for name, value in self.mode.roots.items()),
             rf"W(\infty) &= {sympy.latex(self.limit)}",
         ]
-        if self.setting.layer.single_column:
+        if self.setting.layer.single_column and not self.preconditioned:
             lines[-1] += r" \\"
             lines.append(rf"f(x, \infty) &= {sympy.latex(self.one_example.limit)} && \text{{(one example)}}")
         text = "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
@@ -213,7 +241,7 @@ class Solution:
 
     def python(self) -> str:
         """A standalone numpy function of Φ, Y, W0 and the time: paste it anywhere; the time may be infinite."""
-        return python_source(self.setting, self.mode)
+        return python_source(self.setting, self.mode)  # refused where g has no formula
 
     def __str__(self) -> str:
         if self.proof.mode is None:
@@ -224,20 +252,25 @@ class Solution:
         layer = self.setting.layer
         each = "example and output position" if layer.block_name == "group" else "example"
         targets = "targets less what the layer adds" if layer.skips else "targets"
+        if self.setting.optimizer.rule.recurrent:
+            starts = ", ".join(f"{start.lhs} = {start.rhs}" for start in self.mode.start)
+            special = f"\n      {self.mode.equation.lhs} = {self.mode.equation.rhs}, {starts}"
         blocks = "" if self.blocks == 1 else f"\n  for each of the {self.blocks} blocks"
         if layer.block_name != "group":
             blocks += f", one per {layer.block_name}"
         where = "\n".join(f"    {name} = {meaning}" for name, meaning in one.where.items())
+        pointwise = self.setting.layer.single_column and not self.preconditioned
+        root = "\n    R = P^(1/2), symmetric, of the preconditioner P" if self.preconditioned else ""
         return (
             f"{self.setting}{blocks}\n"
             f"  W({time}) = {self.weight}\n"
-            f"    Phi: features (d x M, one column per {each}), Y: {targets} (p x M)\n"
+            f"    Phi: features (d x M, one column per {each}), Y: {targets} (p x M){root}\n"
             f"    S = {self.rates},  q(s) = (1 - g(s))/s\n"
             f"    g(s) = {self.mode.short}{special}\n"
             f"  W(oo) = {self.limit}\n"
             f"one example\n"
             f"  W({time}) = {one.weight}\n"
-            f"  {'f(x, oo)' if self.setting.layer.single_column else 'W(oo)'} = {one.limit}\n{where}\n"
+            f"  {'f(x, oo)' if pointwise else 'W(oo)'} = {one.limit}\n{where}\n"
             f"proof: {self.proof}"
         )
 
@@ -254,4 +287,5 @@ def solve(setting: Setting) -> Solution:
             "for it). Train it with train()."
         )
         raise SettingError(message)
+    check_rule(setting.optimizer)
     return Solution(setting)

@@ -1,5 +1,7 @@
 """From steps of a descent to the time of the gradient flow that it follows."""
 
+import math
+
 from theory.errors import SettingError
 from theory.layers import check_whole
 from theory.setting import Setting
@@ -9,7 +11,9 @@ def time_from_steps(setting: Setting, steps: float, columns: int | None = None, 
     r"""The half-sum flow time that a number of steps approximates at a small learning rate and fixed momentum.
 
     :math:`t = c\,k\,\eta` for gradient descent and :math:`t = c\,k\,\eta/(1 - \beta)` for the heavy ball: momentum makes
-    every gradient count :math:`1/(1 - \beta)` times. The flow is :math:`\dot W = -(W\Phi - Y)\Phi^\top`, whatever the
+    every gradient count :math:`1/(1 - \beta)` times. With a schedule :math:`t = c\,\eta\sum_{j<k} m_j`; accelerated descent follows
+    Nesterov's flow at :math:`t = k\sqrt{c\,\eta}`, an average the averaged flow.
+    The flow is :math:`\dot W = -(W\Phi - Y)\Phi^\top`, whatever the
     setting's loss: c is 1 for "half_sum" and :math:`2/(qM)` for "mse".
 
     Args:
@@ -29,7 +33,7 @@ def time_from_steps(setting: Setting, steps: float, columns: int | None = None, 
         10.0
     """
     check_whole("steps", steps, 0)
-    own = setting.optimizer.flow_time(steps)
+    own = setting.optimizer.rule.flow_time(steps)
     if setting.loss == "half_sum":
         return own
     for name, value in (("columns", columns), ("outputs", outputs)):
@@ -43,4 +47,5 @@ def time_from_steps(setting: Setting, steps: float, columns: int | None = None, 
             f"decay does not scale with the loss. Use the loss's own time, {own:g}."
         )
         raise SettingError(message)
-    return setting.loss_scale(int(columns or 1) * int(outputs or 1)) * own
+    scale = setting.loss_scale(int(columns or 1) * int(outputs or 1))
+    return (scale if setting.optimizer.rule.time_order == 1 else math.sqrt(scale)) * own

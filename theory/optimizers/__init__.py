@@ -11,21 +11,30 @@ residual that stays accurate in floating point (``response``) stands beside it a
 To add an optimiser, subclass :class:`Descent` or :class:`Flow`.
 """
 
+from theory.optimizers.acceleration import AcceleratedDescent
+from theory.optimizers.averaging import AveragedDescent, AveragedFlow
 from theory.optimizers.gradient import GradientDescent, GradientFlow
 from theory.optimizers.inertia import HeavyBallFlow, NesterovFlow
+from theory.optimizers.minibatch import MinibatchDescent
 from theory.optimizers.momentum import HeavyBall, Nesterov
 from theory.optimizers.nonlinear import Adam
 from theory.optimizers.optimizer import Descent, Flow, Optimizer
+from theory.optimizers.preconditioner import Preconditioned
 
 __all__ = [
+    "AcceleratedDescent",
     "Adam",
+    "AveragedDescent",
+    "AveragedFlow",
     "Descent",
     "Flow",
     "GradientDescent",
     "GradientFlow",
     "HeavyBall",
     "HeavyBallFlow",
+    "MinibatchDescent",
     "Nesterov",
     "NesterovFlow",
     "Optimizer",
+    "Preconditioned",
 ]

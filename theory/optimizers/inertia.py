@@ -6,6 +6,7 @@ from typing import Any
 
 from theory.component import check_number
 from theory.errors import SettingError
+from theory.optimizers.acceleration import AcceleratedDescent
 from theory.optimizers.momentum import HeavyBall
 from theory.optimizers.optimizer import Array, Descent, Flow, Gradient, State
 from theory.oscillation import bessel_response, damped_response
@@ -123,17 +124,9 @@ class NesterovFlow(InertialFlow):
         return bessel_response(xp, xp.sqrt(s) * t)
 
     def companion(self, learning_rate: float) -> Descent:
-        """There is none: its momentum would grow with the steps.
-
-        Raises:
-            SettingError: Always.
-        """
-        message = (
-            f"optimizer must have a companion descent to be trained, but it is {self}, whose momentum j/(j + 3) grows with the "
-            "steps; torch's SGD keeps one. Train Nesterov, or integrate the flow."
-        )
-        raise SettingError(message)
+        """Accelerated descent, whose momentum grows with the steps."""
+        return AcceleratedDescent(learning_rate)
 
     def companion_time(self, learning_rate: float, steps: Any) -> Any:
-        r""":math:`t = k\sqrt\eta`, of a loop with momentum j/(j + 3)."""
+        r""":math:`t = k\sqrt\eta`, of accelerated descent."""
         return steps * math.sqrt(learning_rate)

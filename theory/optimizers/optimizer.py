@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from theory.component import Component, Named
 from theory.errors import SettingError
+from theory.schedules import Schedule
 
 Array = Any
 State = tuple[Any, ...]  # the weight first, then whatever the optimiser remembers
@@ -17,6 +18,13 @@ class Optimizer(Component):
 
     discrete: ClassVar[bool]
     linear: ClassVar[bool] = True
+    schedule: Schedule | None = None
+    averages: ClassVar[bool] = False  # whether the weight is the mean of the iterates of a plain rule so far
+    recurrent: ClassVar[bool] = False  # whether the residual is known by its recurrence only
+    time_order: ClassVar[int] = (
+        1  # of the flow that is followed: the loss scale c makes its time t·c, or t·√c for order 2
+    )
+    sampled: ClassVar[str] = ""  # why one run is not what is predicted, or ""
 
     def initial_state(self, weight: Any) -> State:
         """The state at rest at a weight."""
@@ -26,25 +34,51 @@ class Optimizer(Component):
         r"""The residual and the progress, :math:`(g(s, t), 1 - g(s, t))`, for finite times, broadcast.
 
         The progress is computed without cancellation: it is proportional to :math:`s` as :math:`s \to 0`.
+
+        Raises:
+            SettingError: If the class has none.
         """
-        raise NotImplementedError
+        self.lacks("response", "the residual and the progress in floating point")
 
     def limit_residual(self, xp: Any, s: Array) -> Array:
         """The residual at infinite time: 0 in every mode that converges, 1 in the null space."""
         return xp.where(s > 0, xp.zeros_like(s), xp.ones_like(s))
+
+    def limit_response(self, xp: Any, s: Array) -> tuple[Array, Array]:
+        """The residual and the progress at infinite time."""
+        residual = self.limit_residual(xp, s)
+        return residual, 1 - residual
 
     @property
     def has_limit(self) -> bool:
         """Whether every mode of positive rate comes to rest (for a descent, below its largest learning rate)."""
         return True
 
+    @property
+    def converges(self) -> bool:
+        """Whether the limit is where no gradient is left; False if a schedule ends training before."""
+        return self.has_limit
+
+    def steady(self, time: float) -> tuple["Optimizer", float]:
+        """The rule of constant rate, and its time, that is at ``time`` where this one is; itself if it is none."""
+        return self, time
+
+    def precondition(self, xp: Any, gradient: Array) -> Array:
+        """What the optimiser is handed instead of the gradient of the data, (…, d); decay is added afterwards."""
+        return gradient
+
+    @property
+    def rule(self) -> "Optimizer":
+        """The rule that acts on the modes: the optimiser itself, or what a preconditioner wraps."""
+        return self
+
     def propagator_bound(self, xp: Any, s: Array, time: float) -> list[list[Array]] | None:
         """Bounds on how much of each part of the state is left in each, from any time to any later one, up to ``time``.
 
-        A rule that changes with time must have them; for others the powers of the rule say it.
+        A flow whose rule changes with time must have them; for others the products of the rule say it.
 
         Returns:
-            Rows of arrays like s, or ``None`` where nothing better than those powers is known.
+            Rows of arrays like s, or ``None`` where nothing better than those products is known.
         """
         return None
 
@@ -53,12 +87,41 @@ class Optimizer(Component):
         return math.inf
 
     def flow_time(self, steps: float) -> float:
-        """The gradient-flow time that a number of steps approximates, at fixed momentum and small learning rate."""
-        raise NotImplementedError
+        """The time of the flow that a number of steps approximates, at fixed momentum and small learning rate.
+
+        Raises:
+            SettingError: If the class does not say.
+        """
+        self.lacks("flow_time", "the flow time of a number of steps")
 
     def torch_optimizer(self) -> Named:
-        """The torch optimiser that runs this rule, with its arguments."""
-        raise NotImplementedError
+        """The torch optimiser that runs this rule, with its arguments.
+
+        Raises:
+            SettingError: If the class names none.
+        """
+        self.lacks("torch_optimizer", 'the torch optimiser, such as Named("torch.optim.SGD", {"lr": …})')
+
+    def torch_scheduler(self) -> Named | None:
+        """The torch scheduler of the learning rate, with its arguments, or None."""
+        return None
+
+    def torch_average(self) -> Named | None:
+        """The torch class that averages the module's weights after each step, or None."""
+        return None
+
+    def torch_options(self, step: int) -> dict[str, float]:
+        """The other options of the torch optimiser that change, at a step counted from 0."""
+        return {}
+
+    def lacks(self, method: str, what: str) -> NoReturn:
+        """Refuses a class without a method that is needed.
+
+        Raises:
+            SettingError: Always.
+        """
+        message = f"optimizer must have the method {method}, {what}, but {type(self).__name__} has none. Define it in the class."
+        raise SettingError(message)
 
 
 class Descent(Optimizer, abstract=True):
@@ -68,8 +131,12 @@ class Descent(Optimizer, abstract=True):
     learning_rate: float
 
     def step(self, state: State, gradient: Gradient, index: int) -> State:
-        """The state after one more step; ``index`` counts from 0."""
-        raise NotImplementedError
+        """The state after one more step; ``index`` counts from 0.
+
+        Raises:
+            SettingError: If the class has none.
+        """
+        self.lacks("step", "the rule")
 
 
 class Flow(Optimizer, abstract=True):
@@ -78,8 +145,12 @@ class Flow(Optimizer, abstract=True):
     discrete = False
 
     def velocity(self, state: State, gradient: Gradient, t: Any) -> State:
-        """The time derivative of the state."""
-        raise NotImplementedError
+        """The time derivative of the state.
+
+        Raises:
+            SettingError: If the class has none.
+        """
+        self.lacks("velocity", "the rule")
 
     def departure(self, weight: Any, gradient: Gradient, rate: float, until: float) -> tuple[float, State]:
         """A time of at most ``until`` from which a solver can go on, and the state there; 0 unless the velocity is singular.
@@ -93,20 +164,29 @@ class Flow(Optimizer, abstract=True):
         return 0.0, self.initial_state(weight)
 
     def companion(self, learning_rate: float) -> Descent:
-        """The descent whose steps follow this flow."""
-        raise NotImplementedError
+        """The descent whose steps follow this flow.
+
+        Raises:
+            SettingError: If the class names none.
+        """
+        self.lacks("companion", "the descent whose steps follow the flow")
 
     def companion_time(self, learning_rate: float, steps: Any) -> Any:
         """The time at which the companion is after so many steps."""
         return steps * learning_rate
 
-    def gap_bound(self, xp: Any, rate: Array, steps: int) -> Array | None:
+    def duration(self, units: float) -> float:
+        """The time in which a flow of constant rate 1 covers so many units of time."""
+        return units
+
+    def gap_bound(self, xp: Any, rate: Array, steps: int, learning_rate: float = 1.0) -> Array | None:
         r"""How far the companion can be from the flow in one mode, in units of the initial error.
 
         Args:
             xp: The array namespace.
             rate: :math:`\eta s`, learning rate times eigenvalue.
             steps: Number of steps.
+            learning_rate: :math:`\eta`, the time of a step; only a rule that changes with time asks for it.
 
         Returns:
             The bound, or ``None`` where none is derived (training is then ``not run``).

@@ -1,0 +1,103 @@
+r"""Residuals that are known step by step: evaluated for all modes at once, at the steps that are asked for.
+
+What is kept is one number per mode and step asked for; the steps in between are walked through in blocks.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from theory.schedules import Schedule
+
+Array = Any
+Walk = Callable[[Sequence[int]], Iterator[tuple[Array, Array]]]
+
+BLOCK = 2**18  # factors that are held at once
+
+
+def at_steps(xp: Any, s: Array, t: Array, walk: Walk) -> tuple[Array, Array]:
+    """Residual and progress at each mode and step, broadcast.
+
+    Args:
+        xp: The array namespace, numpy or torch.
+        s: Rates.
+        t: Step counts, whole numbers as floats.
+        walk: Given ascending counts, yields residual and progress of every rate at each.
+
+    Example:
+        >>> import numpy as np
+        >>> powers = lambda counts: ((np.array([0.5, 2.0]) ** count, np.zeros(2)) for count in counts)
+        >>> at_steps(np, np.zeros(2), np.array([[3.0], [0.0]]), powers)[0].tolist()
+        [[0.125, 8.0], [1.0, 1.0]]
+    """
+    t = xp.asarray(t)
+    counts = [int(count) for count in t.reshape(-1).tolist()]
+    if not counts:
+        nothing = t + 0 * s
+        return nothing, nothing
+    asked = sorted(set(counts))
+    place = {count: row for row, count in enumerate(asked)}
+    rows = xp.asarray([place[count] for count in counts], dtype=xp.int64).reshape(t.shape)
+    columns = xp.arange(math.prod(s.shape)).reshape(s.shape)
+    tables = (xp.stack(values).reshape((len(asked), -1)) for values in zip(*walk(asked), strict=True))
+    residual, progress = (table[rows, columns] for table in tables)
+    return residual, progress
+
+
+def scheduled_descent(xp: Any, x: Array, t: Array, schedule: Schedule) -> tuple[Array, Array]:
+    r"""The product :math:`\prod_{j<t}(1 - m_j x)` and one minus it, by a sum of logarithms with the signs apart.
+
+    Args:
+        xp: The array namespace.
+        x: Learning rate times eigenvalue.
+        t: Step counts.
+        schedule: The multipliers :math:`m_j`.
+
+    Returns:
+        Each with an error of a few units of rounding relative to itself times :math:`1 + \sum_j |\log|1 - m_j x||`.
+    """
+
+    def walk(counts: Sequence[int]) -> Iterator[tuple[Array, Array]]:
+        logs, flips, done = xp.zeros_like(x), xp.zeros_like(x), 0
+        block = max(1, BLOCK // max(1, math.prod(x.shape)))
+        for count in counts:
+            while done < count:
+                if done >= schedule.settles:
+                    stop, times, multipliers = count, count - done, [schedule(done)]
+                else:
+                    end = min(count, math.ceil(min(schedule.settles, count)))
+                    stop, times = min(end, done + block), 1
+                    multipliers = schedule.values(range(done, stop))
+                factors = xp.asarray(multipliers, dtype=x.dtype).reshape((-1,) + (1,) * len(x.shape)) * x
+                overshoots = factors > 1
+                shift = xp.where(overshoots, factors - 2, -factors)
+                gone = shift <= -1
+                steps = xp.log1p(xp.where(gone, xp.zeros_like(shift), shift))
+                logs = logs + times * xp.where(gone, -math.inf, steps).sum(0)
+                flips = flips + times * xp.where(overshoots, 1.0, 0.0).sum(0)
+                done = stop
+            odd = flips % 2 == 1
+            yield xp.where(odd, -xp.exp(logs), xp.exp(logs)), xp.where(odd, 1 + xp.exp(logs), -xp.expm1(logs))
+
+    return at_steps(xp, x, t, walk)
+
+
+def accelerated_descent(xp: Any, x: Array, t: Array, momentum: Callable[[int], float]) -> tuple[Array, Array]:
+    r"""The residual of torch's Nesterov SGD whose momentum is :math:`\beta_j` at step j, and one minus it, by its recurrence.
+
+    :math:`v_{j+1} = \beta_j v_j + x u_j`, :math:`u_{j+1} = u_j - x u_j - \beta_j v_{j+1}`; the progress by its own, in which
+    :math:`x(1 - p_j)` stands for :math:`x u_j`, so that nothing cancels as :math:`x \to 0`.
+    """
+
+    def walk(counts: Sequence[int]) -> Iterator[tuple[Array, Array]]:
+        residual, progress = xp.ones_like(x), xp.zeros_like(x)
+        moved, gained, done = xp.zeros_like(x), xp.zeros_like(x), 0
+        for count in counts:
+            for index in range(done, count):
+                beta, slope, push = momentum(index), x * residual, x * (1 - progress)
+                moved, gained = beta * moved + slope, beta * gained + push
+                residual, progress = residual - slope - beta * moved, progress + push + beta * gained
+            done = count
+            yield residual, progress
+
+    return at_steps(xp, x, t, walk)

@@ -1,0 +1,322 @@
+r"""Learning-rate schedules: a multiplier :math:`m(t) \ge 0` of the rate, of flow time or of the number of steps.
+
+What a schedule does is said by formulas, piece by piece: the multiplier and its integral :math:`\tau(t) = \int_0^t m`. The
+formulas are what is proved (:mod:`theory.varying`), and what is evaluated, in float64 by the standard library alone.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from theory.component import Component, check_number
+from theory.errors import SettingError
+
+if TYPE_CHECKING:
+    import sympy
+
+BETWEEN = 32  # times before the one asked for at which the sign is looked at, where no formula says it
+
+
+class Piece(NamedTuple):
+    """A stretch of time with one formula.
+
+    Attributes:
+        until: Where it ends; oo for the last.
+        multiplier: m(t).
+        integral: τ(t), from time 0 on.
+    """
+
+    until: sympy.Expr
+    multiplier: sympy.Expr
+    integral: sympy.Expr
+
+
+class Schedule(Component):
+    """Base of the schedules. A subclass gives ``pieces``; what is asked of it is derived from them."""
+
+    monotone: ClassVar[bool] = True
+    settles: float = math.inf  # the time from which the multiplier no longer changes
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The formulas, in the order of time."""
+        raise NotImplementedError
+
+    @property
+    def final(self) -> float | None:
+        """What the multiplier tends to; None where that is not known."""
+        raise NotImplementedError
+
+    @property
+    def total(self) -> float | None:
+        """τ at infinite time, inf where it grows for ever; None where that is not known."""
+        raise NotImplementedError
+
+    def scaled(self, pace: float) -> Schedule:
+        """The schedule of time pace·t: what a descent sees at step t if each step takes so much time."""
+        raise NotImplementedError
+
+    def __call__(self, time: Any) -> Any:
+        """The multiplier at one time: a number, or a formula for a sympy symbol.
+
+        Raises:
+            SettingError: If it is negative or not finite there.
+        """
+        if not isinstance(time, numbers.Real) and not hasattr(time, "dtype"):
+            return self.multiplier.subs(_formulas().t, time)
+        time = float(time)
+        value: float = _formulas().evaluated(_multiplier(self), time)
+        if not 0 <= value < math.inf:
+            what = "negative" if value < 0 else "not finite"
+            message = (
+                f"schedule must be a finite number at least 0 at every time, but {self} is {what}, {value:g}, at {time:g}. "
+                "Change it, or ask for earlier times."
+            )
+            raise SettingError(message)
+        return value
+
+    def values(self, times: Any) -> list[float]:
+        """The multiplier at each of the times."""
+        return list(map(self, times))
+
+    def integral(self, time: float) -> float:
+        r""":math:`\tau(t)` at one finite time, with a relative error of a few units of rounding.
+
+        Raises:
+            SettingError: If m is negative or not finite up to there.
+        """
+        self(time)
+        value: float = _formulas().evaluated(_integral(self), time)
+        return value
+
+    def reach(self, flow_time: float) -> float:
+        """The time at which τ reaches ``flow_time``, by bisection; inf where it never does."""
+        if self.total is not None and flow_time >= self.total:
+            return math.inf
+        low, high = 0.0, 1.0
+        while self.integral(high) < flow_time:
+            low, high = high, 2 * high
+            if high > 1e18:
+                return math.inf
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.integral(middle) < flow_time else (low, middle)
+        return high
+
+    @property
+    def multiplier(self) -> sympy.Expr:
+        """m(t)."""
+        return _formulas().joined([(piece.multiplier, piece.until) for piece in self.pieces])
+
+    @property
+    def integral_formula(self) -> sympy.Expr:
+        """τ(t)."""
+        return _formulas().joined([(piece.integral, piece.until) for piece in self.pieces])
+
+
+@dataclass(frozen=True)
+class LinearWarmup(Schedule):
+    r"""From 0 to the whole rate on a line: :math:`m = \min(t/T, 1)`. At step 0 of a descent nothing moves.
+
+    Args:
+        duration: :math:`T > 0`, in flow time or steps.
+
+    Example:
+        >>> warmup = LinearWarmup(4)
+        >>> warmup.values([0, 1, 4, 9]), warmup.integral(4), warmup.integral(6)
+        ([0.0, 0.25, 1.0, 1.0], 2.0, 4.0)
+    """
+
+    duration: float
+
+    def __post_init__(self) -> None:
+        check_number("duration", self.duration, above=0)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The line, then 1."""
+        t, end = _formulas().t, _formulas().exactly(self.duration)
+        return Piece(end, t / end, t**2 / (2 * end)), Piece(_formulas().ENDLESS, 0 * t + 1, t - end / 2)
+
+    @property
+    def settles(self) -> float:  # type: ignore[override]
+        """At the end of the warm-up."""
+        return float(self.duration)
+
+    @property
+    def final(self) -> float:
+        """The whole rate."""
+        return 1.0
+
+    @property
+    def total(self) -> float:
+        """It grows for ever."""
+        return math.inf
+
+    def scaled(self, pace: float) -> Schedule:
+        """A warm-up of T/pace."""
+        return LinearWarmup(self.duration / pace)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    r"""Half a wave from 1 down to ``final``, then constant: :math:`m = f + (1 - f)\tfrac{1 + \cos(\pi t/T)}2`.
+
+    With final 0 training stops at T: the limit is the weight at that time, not that of the flow.
+
+    Args:
+        duration: :math:`T > 0`, in flow time or steps.
+        final: :math:`f \in [0, 1]`.
+
+    Example:
+        >>> cosine = Cosine(8)
+        >>> [round(value, 12) for value in cosine.values([0, 4, 8, 99])], cosine.total
+        ([1.0, 0.5, 0.0, 0.0], 4.0)
+    """
+
+    duration: float
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("duration", self.duration, above=0)
+        check_number("final", self.final, at_least=0)
+        if self.final > 1:
+            message = f"final must be at most 1, the multiplier that the wave starts from, but it is {self.final:g}. Choose one in [0, 1]."
+            raise SettingError(message)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The wave, then the final multiplier."""
+        t, end, last = _formulas().t, _formulas().exactly(self.duration), _formulas().exactly(self.final)
+        half, area = _formulas().half_wave(end)
+        wave, risen = last + (1 - last) * half, last * t + (1 - last) * area
+        return Piece(end, wave, risen), Piece(_formulas().ENDLESS, last, (1 + last) / 2 * end + last * (t - end))
+
+    @property
+    def settles(self) -> float:  # type: ignore[override]
+        """At the end of the wave."""
+        return float(self.duration)
+
+    @property
+    def total(self) -> float:
+        """T/2 if it ends at 0."""
+        return math.inf if self.final > 0 else self.duration / 2
+
+    def scaled(self, pace: float) -> Schedule:
+        """A wave of T/pace."""
+        return Cosine(self.duration / pace, self.final)
+
+
+@dataclass(frozen=True)
+class Expression(Schedule):
+    r"""A formula in t, such as ``"1/(1 + t)"`` or ``"exp(-t/10)"``; its integral is what sympy finds.
+
+    Args:
+        formula: A string in numbers, t, pi, + - * / ** and exp, log, sqrt, sin, cos, tanh; or a sympy expression in the
+            symbol t. It is read by a whitelist, never evaluated as Python.
+
+    Raises:
+        SettingError: If it is not such a formula, or is negative at some time (found by its roots if it is a polynomial).
+
+    Example:
+        >>> decay = Expression("1/(1 + t)")
+        >>> decay(3), decay.integral_formula, decay.total
+        (0.25, log(t + 1), inf)
+    """
+
+    formula: str
+
+    def __post_init__(self) -> None:
+        parsed = _formulas().parsed(self.formula)
+        object.__setattr__(self, "formula", str(parsed))
+        self(0)
+        negative = _formulas().negative_at(parsed)
+        if negative is not None:
+            message = (
+                f"schedule must be at least 0 at every time, but {self} is {float(parsed.subs(_formulas().t, negative)):.3g} at "
+                f"{negative:.6g}. Use a formula that stays positive, such as exp(-t/10) or 1/(1 + t)."
+            )
+            raise SettingError(message)
+
+    @property
+    def multiplier(self) -> sympy.Expr:
+        """The formula as sympy's."""
+        return _formulas().parsed(self.formula)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        """Whether the sign of its derivative is known to stay the same."""
+        slope = self.multiplier.diff(_formulas().t).factor()
+        return bool(slope.is_nonnegative or slope.is_nonpositive)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The formula and its integral.
+
+        Raises:
+            SettingError: If sympy finds no antiderivative.
+        """
+        return (Piece(_formulas().ENDLESS, self.multiplier, _formulas().antiderivative(self.multiplier)),)
+
+    @property
+    def final(self) -> float | None:
+        """Sympy's limit."""
+        found: float | None = _formulas().limit(self.multiplier)
+        return found
+
+    @property
+    def total(self) -> float | None:
+        """Sympy's limit of the integral."""
+        found: float | None = _formulas().limit(self.integral_formula)
+        return found
+
+    def integral(self, time: float) -> float:
+        """As many digits as it takes: the antiderivative's terms may cancel."""
+        for index in range(BETWEEN + 1):
+            self(time * index / BETWEEN)
+        value = float(self.integral_formula.subs(_formulas().t, _formulas().exactly(time)).evalf(20, maxn=400))
+        if not 0 <= value < math.inf:
+            message = (
+                f"schedule must be finite and at least 0 at every time, but the integral of {self} up to {time:g} is {value:g}. "
+                "Use a formula without poles."
+            )
+            raise SettingError(message)
+        return value
+
+    def scaled(self, pace: float) -> Schedule:
+        """The formula of pace·t."""
+        return Expression(self.multiplier.subs(_formulas().t, _formulas().exactly(pace) * _formulas().t))
+
+
+@dataclass(frozen=True)
+class Held(Schedule, abstract=True):
+    """A multiplier that is one value at all times, whatever that is: a symbol in a proof."""
+
+    value: Any
+
+    def __call__(self, time: Any) -> Any:
+        """The value."""
+        return self.value
+
+
+def _formulas() -> ModuleType:
+    """Sympy's part, loaded when a formula is asked for."""
+    from theory import schedule_formulas
+
+    return schedule_formulas
+
+
+@lru_cache(maxsize=256)
+def _multiplier(schedule: Schedule) -> Callable[[float], float]:
+    return _formulas().compiled(schedule.multiplier)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _integral(schedule: Schedule) -> Callable[[float], float]:
+    return _formulas().compiled(schedule.integral_formula)  # type: ignore[no-any-return]
