@@ -23,6 +23,7 @@ from empirical.levels import Level, judge
 from numerics.arrays import Float, check_times
 from numerics.budget import unit_roundoff
 from numerics.relu import ReLUExample
+from numerics.relu_flow import integrate_relu
 from theory.component import check_number, one_of
 from theory.errors import SettingError
 
@@ -65,6 +66,22 @@ def train_relu(
             loss.backward()
             algorithm.step()
     return np.array([found[int(step)] for step in marks]).reshape((len(marks), q, d))
+
+
+def integrate_and_check(problem: ReLUExample, reach: float = 5.0) -> Level:
+    """The flow's closed form against the solver that looks for the deaths, up to ``reach`` relaxation times.
+
+    Raises:
+        SettingError: If the problem is a descent, which has its own recurrence.
+    """
+    if problem.learning_rate is not None:
+        message = f"learning_rate must be None to integrate the flow, but it is {problem.learning_rate}. Train the descent instead."
+        raise SettingError(message)
+    times = reach / (problem.rate or 1.0) * np.array([0.02, 0.2, 1.0])
+    found = integrate_relu(problem.start, problem.example, problem.target, times)
+    predicted = problem.weight(times)
+    distances, sizes = (np.linalg.norm(part, axis=(1, 2)) for part in (found.weights - predicted, predicted))
+    return judge(distances, np.full(len(times), found.local_error), sizes)
 
 
 def check_relu(

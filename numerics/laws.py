@@ -24,7 +24,8 @@ class GeneralizedChiSquare:
     r"""The law of :math:`Q = c + \sum_i \lambda_i\,\chi'^2_{h_i}(\delta_i)`, independent noncentral chi-squares.
 
     Without a positive weight it is the point mass at c; with one it is a scaled noncentral chi-square. Each tail is computed
-    on its own side of the mean, with a bound on its error (:meth:`accuracy`): relative 1e-13 and less, far tails included.
+    on its own side of the mean, with a bound on its error that is computed beside it (:meth:`accuracy`). The bound is relative to
+    the tail, far out too, and about 1e-14 of it unless thousands of degrees or rounded cancellation make it larger.
 
     Args:
         weights: λ, (r,), at least 0, in the unit of Q.

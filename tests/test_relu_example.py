@@ -124,6 +124,18 @@ def test_a_solver_that_looks_for_the_deaths_finds_the_same(seed):
     assert (late <= found.local_error * p.norm).all()
 
 
+def test_the_verdict_of_the_solver_turns_with_deaths_that_come_one_percent_late():
+    from empirical.relu import integrate_and_check
+
+    x, y, w = drawn(3)
+    p = ReLUExample(x, y, w)
+    assert integrate_and_check(p).verdict == "agrees"
+    p._deaths *= 1.01
+    assert integrate_and_check(p).verdict == "disagrees"
+    with pytest.raises(SettingError, match="learning_rate must be None"):
+        integrate_and_check(ReLUExample(x, learning_rate=0.1))
+
+
 def test_without_the_deaths_the_solver_disagrees():
     x, y, w = drawn(3)
     found = integrate_relu(w, x, y, [3.0])

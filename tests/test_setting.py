@@ -35,7 +35,7 @@ from theory.optimizers import (
 )
 from theory.schedules import Expression, LinearWarmup
 from theory.setting import FAMILIES, Setting
-from theory.starts import Fixed, Gaussian
+from theory.starts import Fixed, Gaussian, Start
 from theory.targets import Constant, Given, LinearMap, Target
 
 FLOW, ONE = Setting(Linear(), GradientFlow()), [[1.0]]
@@ -234,6 +234,8 @@ ERRORS = [
     (lambda f: Setting.load(f / "none"), "the setting must be a readable TOML file", "Check the path"),
     (lambda f: Setting.load(write(f, "b", b"\xff")), "the setting must be a readable TOML file", "Check the path"),
     (lambda _: Predictor(flow(start=Fixed()), ONE), "initial_weight must be given with start Fixed()", "(1, 1)"),
+    (lambda _: Fixed().moments(1, 1), "start must be random", "Pass start=Gaussian"),
+    (lambda _: Start().moments(1, 1), "start must have moments", "Use Gaussian(std)"),
     (lambda _: Constant().resolve([1, 2]), "target Constant() needs exactly one training example", "Constant(value=…)"),
     (
         lambda _: Predictor(flow(target=Constant(1.0)), ONE),
