@@ -192,8 +192,9 @@ class Budget:
         return self._propagated(optimizer or self.predictor.setting.optimizer, steps, forward, product, 3 * unit)
 
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
-        """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""
-        relative = 4 * max(self.problem.lengths) * UNITS["float64"]
+        """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ, and Φ's own."""
+        noise = self.problem.setting.layer.feature_noise(self.problem.input_shape)
+        relative = (4 * max(self.problem.lengths) + 2 * noise) * UNITS["float64"]
         if math.isinf(time):
             return self._at_infinity(relative)
         chosen = optimizer or self.predictor.setting.optimizer
