@@ -205,6 +205,12 @@ def test_the_closed_form_of_one_example_is_the_predictors():
     np.testing.assert_allclose(p.predict(test, math.inf)[0, 0], by_hand, atol=1e-13)
 
 
+def test_every_question_to_a_layer_is_answered_by_the_layer_inside_or_by_the_skip():
+    """A method that Layer gains must be passed on too."""
+    asked = {name for name in vars(Layer) if not name.startswith("_")} - {"kind", "kinds", "family"}
+    assert asked - set(vars(Residual)) == set()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
