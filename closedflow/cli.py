@@ -283,9 +283,9 @@ def predict(
     out_console.print(f"trained on {images.source} ({len(images.values)} in all)", highlight=False, markup=False)
     out_console.print(f"tested on {tests.source} ({len(tests.values)} in all)", highlight=False, markup=False)
     ranks, margin = predictor.spectrum.ranks, predictor.spectrum.margin
-    out_console.print(
-        f"rank {ranks} of {predictor.problem.features.shape[1]} features, {margin:.2g}× above rounding", highlight=False
-    )
+    rank = ranks if len(ranks) <= 8 else f"{min(ranks)} to {max(ranks)} (of {len(ranks)} blocks)"
+    features = predictor.problem.features.shape[1]
+    out_console.print(f"rank {rank} of {features} features, {margin:.2g}× above rounding", highlight=False)
     for index, point in enumerate(points):
         error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
         out_console.print(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}", highlight=False)

@@ -221,8 +221,9 @@ class Budget:
         return self._propagated(optimizer or self.predictor.setting.optimizer.rule, steps, forward, product, state)
 
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
-        """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ."""
-        relative = 4 * max(self.problem.lengths) * UNITS["float64"] * self.condition**2
+        """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ, and Φ's own."""
+        noise = self.problem.setting.layer.feature_noise(self.problem.input_shape)
+        relative = (4 * max(self.problem.lengths) + 2 * noise) * UNITS["float64"] * self.condition**2
         chosen, time = (optimizer or self.predictor.setting.optimizer.rule).steady(time)
         if math.isinf(time):
             return self._at_infinity(relative)

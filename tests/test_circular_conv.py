@@ -124,6 +124,16 @@ def test_more_outputs_than_inputs_are_trained_too():
     assert_training_agrees(LAYER, images((2, 2, 5)), y=images((2, 3, 5), 4))
 
 
+def test_the_budget_counts_the_sums_of_the_torch_module_not_those_of_a_frequency():
+    """2 channels × 20 taps for an output; 3 examples × 20 pixels for an entry of the gradient: as for the wide patches."""
+    x = images((3, 2, 4, 5))
+    by_frequency, by_patches = (
+        Predictor(Setting(layer, GradientFlow(), Given()), x, x, seed=0)
+        for layer in (LAYER, Conv((4, 5), padding_mode="circular"))
+    )
+    assert by_frequency.problem.lengths == by_patches.problem.lengths == (40, 60)
+
+
 @pytest.mark.parametrize("shape", [(2, 2, 5), (1, 1, 4, 4)])
 def test_the_integrated_equation_agrees(shape):
     assert_integration_agrees(LAYER, images(shape), Identity())

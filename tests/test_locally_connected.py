@@ -15,6 +15,7 @@ from theory.geometry import PADDING_MODES
 from theory.layers import Conv, Layer, Linear, LocallyConnected
 from theory.optimizers import GradientFlow, HeavyBall
 from theory.setting import Setting
+from theory.solution import solve
 from theory.targets import Given, Identity
 
 torch = pytest.importorskip("torch", reason="torch is one of the oracles")
@@ -175,6 +176,22 @@ def test_fan_in_is_that_of_one_position():
     p = Predictor(Setting(layer, GradientFlow(), Given()), images((1, 4, 8, 8)), images((1, 2, 8, 8)), seed=0)
     bound = 1 / math.sqrt(24)
     assert 0.99 * bound < np.abs(p.weight(0)).max() <= bound
+
+
+def test_the_printed_loss_scale_counts_every_position():
+    """2/(pMB) for p outputs, M examples and B positions is torch's mean over all entries; the pasted function says it too."""
+    setting = Setting(LocallyConnected(3), GradientFlow(), loss="mse")
+    solution, p = solve(setting), Predictor(setting, images((2, 1, 3, 3)), seed=0)
+    values = {"p": 1, "M": 2, "B": 9}
+    assert (
+        float(solution.scale.subs({symbol: values[symbol.name] for symbol in solution.scale.free_symbols}))
+        == p.problem.scale
+    )
+    namespace: dict = {}
+    exec(solution.python(), namespace)
+    blocks = zip(p.problem.features, p.problem.columns, p.problem.start, strict=True)
+    pasted = [namespace["weight"](*block, 2.0, blocks=9) for block in blocks]
+    np.testing.assert_allclose(pasted, p.theta(2.0)[0], atol=1e-13)
 
 
 def test_a_setting_comes_back_from_toml():

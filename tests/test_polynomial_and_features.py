@@ -216,7 +216,8 @@ def test_a_function_can_neither_be_written_nor_saved_and_the_repair_is_the_same_
     for call in (setting.to_toml, lambda: p.save(tmp_path / "p.npz")):
         assert "Use Linear with function(inputs, numpy) as the inputs" in refused(call)
     assert list(tmp_path.iterdir()) == []
-    assert "give its values as the inputs" in refused(lambda: Layer.from_table({"kind": "features", "function": "sin"}))
+    for table in ({"kind": "features", "function": "sin"}, {"kind": "features"}):
+        assert "give its values as the inputs" in refused(lambda table=table: Layer.from_table(table))
 
 
 def test_features_have_no_identity():

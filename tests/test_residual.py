@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import closedflow as cf
+from empirical.crosscheck import check_training
 from empirical.device import construct
+from empirical.train import train_problem
 from numerics.budget import Budget
 from numerics.formula import letters
 from numerics.predictor import Predictor, load
@@ -16,6 +18,7 @@ from theory.errors import SettingError
 from theory.layers import CircularConv, Conv, Features, Layer, Linear, LocallyConnected, Polynomial, Residual
 from theory.optimizers import GradientDescent, GradientFlow, HeavyBall
 from theory.setting import Setting
+from theory.starts import Gaussian
 from theory.targets import Constant, Given, Identity, LinearMap
 
 torch = pytest.importorskip("torch", reason="torch is one of the oracles")
@@ -78,6 +81,15 @@ def test_trained_networks_agree_in_float32_and_towards_the_identity(layer, shape
     """The targets less the skip are 0 there: the budget must know that torch adds and subtracts what is not."""
     assert_training_agrees(Residual(layer), data((2, *shape)), Identity(), dtype="float32")
     assert_training_agrees(Residual(layer), data((2, *shape)), Identity())
+
+
+def test_a_weight_that_drowns_in_the_rounding_of_the_skip_is_not_judged():
+    """W x + x - x at a weight of 1e-18: torch rounds it away, and the budget knows."""
+    setting = Setting(Residual(Linear()), GradientDescent(0.1), start=Gaussian(1e-18))
+    p = Predictor(setting, data((2, 4)), seed=0)
+    check = check_training(p, train_problem(p.problem, 20, device="cpu"))
+    assert check.verdict == "not run"
+    assert (check.distances <= check.budgets).all()
 
 
 @pytest.mark.parametrize(("layer", "shape"), [CASES[1], CASES[3], CASES[-1]], ids=[IDS[1], IDS[3], IDS[-1]])
@@ -191,6 +203,12 @@ def test_the_closed_form_of_one_example_is_the_predictors():
     n, inside = x[0] @ x[0], x[0] @ test[0]
     by_hand = (y[0] - x[0]) * inside / n + w0 @ (test[0] - x[0] * inside / n) + test[0]
     np.testing.assert_allclose(p.predict(test, math.inf)[0, 0], by_hand, atol=1e-13)
+
+
+def test_every_question_to_a_layer_is_answered_by_the_layer_inside_or_by_the_skip():
+    """A method that Layer gains must be passed on too."""
+    asked = {name for name in vars(Layer) if not name.startswith("_")} - {"kind", "kinds", "family"}
+    assert asked - set(vars(Residual)) == set()
 
 
 @pytest.mark.parametrize(

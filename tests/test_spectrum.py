@@ -92,3 +92,22 @@ def test_the_gram_matrix_is_never_formed():
     left, right = (np.linalg.qr(np.random.default_rng(side).standard_normal((3, 3)))[0] for side in (1, 2))
     modes = spectrum(((left * [1.0, 1e-5, 1e-10]) @ right)[None])
     assert modes.values[0, 2] == pytest.approx(1e-10, rel=1e-5)
+
+
+@given(
+    seeds(),
+    st.sampled_from([(3, 1, 4), (3, 4, 1), (2, 1, 1)]),
+    st.sampled_from([1e-250, 1e-3, 1.0, 1e250]),
+    st.booleans(),
+)
+def test_one_mode_is_lapacks_without_lapack(seed, shape, scale, imaginary):
+    rng = np.random.default_rng(seed)
+    features = scale * (rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if imaginary else 0))
+    features[0] *= 0
+    modes, theirs = spectrum(features), np.linalg.svd(features, compute_uv=False)
+    np.testing.assert_allclose(modes.values, theirs, rtol=8 * EPS)
+    product = (modes.left * modes.values[:, None, :]) @ modes.right
+    assert np.abs(product - features).max() <= 8 * EPS * np.abs(features).max()
+    for basis in (modes.left, modes.right.swapaxes(-1, -2)):
+        np.testing.assert_allclose(np.linalg.norm(basis, axis=1), 1.0, rtol=4 * EPS)
+    assert modes.ranks == [0] + [1] * (len(features) - 1)

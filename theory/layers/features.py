@@ -31,7 +31,7 @@ class Features(Layer):
         [[0.0], [3.0]]
     """
 
-    function: Callable[[Array, Any], Array]
+    function: Any = None  # without one the error below is the answer, in TOML too
     bias: bool = False
     size: int | None = None
     single_column = True

@@ -45,7 +45,7 @@ class Residual(Layer):
     skips = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.layer, Layer) or isinstance(self.layer, Residual):
+        if not isinstance(self.layer, Layer) or self.layer.skips:
             message = f"layer must be a layer without a skip connection, but it is {self.layer!r}. Pass one, such as Linear()."
             raise SettingError(message)
         try:
@@ -79,6 +79,7 @@ class Residual(Layer):
         return self.layer.complex_features
 
     check = _inner("check")
+    check_identity = _inner("check_identity")
     positions = _inner("positions")
     channel_groups = _inner("channel_groups")
     blocks = _inner("blocks")
@@ -93,6 +94,8 @@ class Residual(Layer):
     patches = _inner("patches")
     identity_features = _inner("identity_features")
     identity_values = _inner("identity_values")
+    identity_crop = _inner("identity_crop")
+    output_shape = _inner("output_shape")
     to_columns = _inner("to_columns")
     from_columns = _inner("from_columns")
     to_blocks = _inner("to_blocks")
