@@ -19,6 +19,14 @@ from theory.layers import Layer, Linear
 from theory.optimizers import GradientDescent, GradientFlow, Optimizer
 from theory.schedules import Cosine, LinearWarmup
 from theory.setting import Setting
+from theory.targets import Constant, Identity, Target
+
+
+def _with_squares(x: Any, xp: Any) -> Any:
+    """A fixed feature map: the pixels and their squares."""
+    flat = x.reshape((len(x), -1))
+    return xp.concatenate((flat, flat * flat), axis=1)
+
 
 SHARE = 0.25  # of the learning rate at which a descent stops converging
 DECAY = 0.05  # of the fastest rate
@@ -32,6 +40,7 @@ VALUES: dict[str, Any] = {
     "degree": 2,
     "optimizer": GradientFlow(),
     "layer": Linear(),
+    "function": _with_squares,
 }
 
 
@@ -94,7 +103,11 @@ def _example(kind: type[Component], images: Images) -> Any:
     size = images.flat.shape[1]
     shared = np.full((size, size), 0.5 / size) + np.eye(size)
     known = VALUES | {"matrix": shared}
-    needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]  # type: ignore[arg-type]
+    needed = [
+        field.name
+        for field in fields(kind)  # type: ignore[arg-type]
+        if (field.default is MISSING and field.default_factory is MISSING) or field.name == "function"
+    ]
     if missing := [name for name in needed if name not in known]:
         message = f"{kind.__name__} must be given {', '.join(missing)} by its user, but there is no example of it here. See its docstring."
         raise SettingError(message)
@@ -106,12 +119,21 @@ def _scaled(
 ) -> Setting:
     """The setting with weight decay and learning rate in the scale of the data."""
     layer, optimizer = make_layer(), make_optimizer()
-    plain = optimizer.rule is optimizer
-    flow = Setting(layer, GradientFlow() if plain else optimizer.with_values(optimizer=GradientFlow()))
+    plain, target = optimizer.rule is optimizer, _target(layer)
+    flow = Setting(layer, GradientFlow() if plain else optimizer.with_values(optimizer=GradientFlow()), target)
     fastest = float(Predictor(flow, layer.arrange(images.values)).rates.max()) or 1.0
-    setting = Setting(layer, optimizer, weight_decay=decay * fastest)
+    setting = Setting(layer, optimizer, target, weight_decay=decay * fastest)
     if optimizer.linear and "learning_rate" in inspect.signature(type(optimizer)).parameters:
         limit = optimizer.max_learning_rate(fastest * (1 + decay))
         rate = SHARE * limit if np.isfinite(limit) else SHARE / fastest
         return replace(setting, optimizer=optimizer.with_values(learning_rate=rate))
     return setting
+
+
+def _target(layer: Layer) -> Target:
+    """The identity, or for a layer that cannot be it a constant."""
+    try:
+        layer.check_identity()
+    except SettingError:
+        return Constant((1.0, -1.0))
+    return Identity()

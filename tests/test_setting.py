@@ -311,7 +311,11 @@ ERRORS = [
     (lambda _: Predictor(FLOW, ONE, None, ONE, [1.0]), "initial_bias must be left out", "Use bias=True"),
     (lambda _: Predictor(FLOW, ONE, seed=-1), "seed must be a number at least 0, but it is -1", "Choose one"),
     (lambda _: Predictor(FLOW, ONE).weight([0], max_memory=1), "max_memory must be at least", "Raise it"),
-    (lambda _: Predictor(FLOW, ONE).weight([0], out=np.ones(2)), "out must be an array of shape (1, 1, 1)", "Make it so"),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=np.ones(2)),
+        "out must be an array of shape (1, 1, 1)",
+        "Make it so",
+    ),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [
