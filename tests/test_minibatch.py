@@ -73,6 +73,19 @@ def test_a_run_is_a_sample_of_the_mean_and_is_not_compared_with_it():
 
 
 @pytest.mark.parametrize("loss", ["half_sum", "mse"])
+def test_every_run_is_one_of_the_batches(loss):
+    """A step of the toolkit's training is, to rounding, that of one of the nine batches, and over a few seeds of several."""
+    every = [one_step(W0, batch, loss, 0.3) for batch in itertools.product(range(3), repeat=2)]
+    found = set()
+    for seed in range(8):
+        final = cf.train(setting(loss, 0.3), X, Y, W0, seed=seed, steps=1, device="cpu").final
+        gaps = [np.abs(final - weight).max() for weight in every]
+        assert min(gaps) < 100 * U
+        found.add(int(np.argmin(gaps)))
+    assert len(found) > 1
+
+
+@pytest.mark.parametrize("loss", ["half_sum", "mse"])
 def test_the_mean_of_many_runs_is_inside_hoeffdings_bound(loss):
     """Weights after two steps are bounded, as all 81 are known; so is the deviation of a mean of independent runs from theirs."""
     chosen, count = setting(loss), 200
