@@ -322,7 +322,7 @@ MODULES = [
     *(THEORY / f"{name}.py" for name in ("component", "geometry", "setting", "starts", "targets")),
     *(THEORY / "layers" / f"{name}.py" for name in ("convolution", "layer", "windows")),
     *(THEORY / "optimizers").rglob("*.py"),
-    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "predictor", "problem")),
+    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "modes", "predictor", "problem")),
 ]
 
 
