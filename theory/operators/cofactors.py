@@ -19,6 +19,8 @@ def read_cofactor(algebra: Reading, text: str, shape: Shape | None) -> Polynomia
     Raises:
         ClaimError: If the text is no matrix of that shape in the letters of the statement.
     """
+    if text == "I" and shape is not None and shape[0] == shape[1]:
+        return Polynomial(shape, {(): algebra.coefficients.one})  # most cofactors
     tree = parse_matrix(text, names_of(algebra.statement), "cofactor")
     if any(isinstance(part, Derivative | Limit) for part in walk(tree)):
         message = f"a cofactor must be free of d and limit, but it is `{text}`. Carry them out."

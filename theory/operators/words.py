@@ -96,7 +96,7 @@ class Polynomial:
         """The polynomial times a coefficient."""
         if factor == -1:
             return Polynomial(self.shape, {word: -value for word, value in self.terms.items()})
-        terms = {word: value * factor for word, value in self.terms.items()} if factor != 0 else {}
+        terms = {word: product(value, factor) for word, value in self.terms.items()} if factor != 0 else {}
         return Polynomial(self.shape, terms)
 
     @property
@@ -142,6 +142,7 @@ class Coefficients:
     def __init__(self, scalars: Iterable[str], positive: frozenset[str] = frozenset()) -> None:
         self._positive = positive
         self._symbols: dict[str, Coefficient] = {}
+        self._constants: dict[Fraction, Coefficient] = {}
         names = list(scalars)
         self._field: Any = None
         if names:
@@ -156,7 +157,9 @@ class Coefficients:
         """A rational number as an element of the field."""
         if self._field is None:
             return value
-        return self._field(QQ(value.numerator, value.denominator))
+        if value not in self._constants:
+            self._constants[value] = self._field(QQ(value.numerator, value.denominator))
+        return self._constants[value]
 
     def is_constant(self, value: Coefficient) -> bool:
         """Whether a coefficient is a rational number."""
@@ -255,8 +258,8 @@ class Coefficients:
                     if b == 0:
                         message = f"a denominator must not be zero, but `{scalar}` divides by 0. Remove it."
                         raise ClaimError(message)
-                    return a * self.inverse(b)
-                return a + b if sign == "+" else a - b if sign == "-" else a * b
+                    return product(a, self.inverse(b))
+                return a + b if sign == "+" else a - b if sign == "-" else product(a, b)
         raise TypeError(scalar)
 
     def _record(self, denominator: Coefficient) -> None:
