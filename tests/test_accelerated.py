@@ -168,6 +168,5 @@ def test_its_flow_is_trained_by_it_without_a_verdict():
     run = cf.train(flow, X, Y, seed=2, steps=300, learning_rate=0.01**2, device="cpu")
     check = cf.crosscheck(predictor, run.steps, run.weights, run.biases, learning_rate=0.01**2)
     assert check.verdict == "not run"
-    assert check.distances[-1] < 0.02 * check.size[-1]  # near, but nothing derived says how near
     assert cf.time_from_steps(setting(AcceleratedDescent(0.01)), 50) == pytest.approx(5.0)
     assert cf.time_from_steps(setting(AcceleratedDescent(0.01), loss="mse"), 50, 4, 2) == pytest.approx(2.5)  # √c = 1/2

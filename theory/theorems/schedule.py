@@ -1,6 +1,10 @@
 r"""T10. Learning-rate schedules: gradient flow with rate η(t) is gradient flow at the time τ(t), the integral of η."""
 
-from theory.theorems.theorem import SHAPES, Claim, Theorem
+from theory.layers import Conv, Linear
+from theory.optimizers import GradientDescent, GradientFlow
+from theory.schedules import Cosine, LinearWarmup
+from theory.setting import Setting
+from theory.theorems.theorem import SHAPES, Case, Claim, Theorem
 
 SHAPE = {**{name: SHAPES[name] for name in ("X", "Y", "W0")}, "E": ("d", "d")}
 
@@ -36,5 +40,14 @@ THEOREM = Theorem(
         flow={"E": "X @ X.T"},
         where={"W": "W0 @ E + Y @ pinv(X) @ (I - E)"},
     ),
-    cases=(),
+    cases=(
+        Case("warm-up, 5×5, 1 example", Setting(Conv(5), GradientFlow(LinearWarmup(0.1))), ""),
+        Case(
+            "cosine, fully connected, 10 examples, k = 100",
+            Setting(Linear(), GradientDescent(0.5, Cosine(100.0))),
+            "",
+            examples=10,
+            reach=100,
+        ),
+    ),
 )
