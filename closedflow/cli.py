@@ -151,7 +151,7 @@ def theorems(
                 "hypotheses": theorem.hypotheses,
                 "claims": [{"says": claim.says, "claim": claim.equation} for claim in theorem.claims],
                 "false_twin": {"says": theorem.false_twin.says, "claim": theorem.false_twin.equation},
-                "cases": [case.name for case in theorem.cases],
+                "cases": [case.name for case in theorem.every_case],
             }
             for theorem in library()
         ]
@@ -163,7 +163,7 @@ def theorems(
         out.print(f"  {theorem.statement}", highlight=False, markup=False)
         out.print(f"  Assumes: {'; '.join(theorem.hypotheses)}.", highlight=False, markup=False)
         out.print(f"  False twin: {theorem.false_twin.says}.", highlight=False, markup=False)
-        out.print(f"  Cases: {'; '.join(case.name for case in theorem.cases)}.\n", highlight=False, markup=False)
+        out.print(f"  Cases: {'; '.join(case.name for case in theorem.every_case)}.\n", highlight=False, markup=False)
     return 0
 
 

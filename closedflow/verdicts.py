@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from empirical.data import Images, digits, to_images
-from empirical.device import describe, resolve
+from empirical.device import construct, describe, resolve
 from empirical.levels import Level
 from empirical.measure import Measurement
 from empirical.setting_levels import integration_level, training_level
 from numerics.arrays import real_array
 from numerics.predictor import Predictor
+from theory.component import Named
 from theory.setting import Setting
 from theory.solution import solve
-from theory.theorems import Case, Theorem, find, library
+from theory.theorems import Case, OwnCase, Theorem, find, library
 
 NOT_MEASURED = Level("not run", 0.0)
 TESTS = 3  # images a network is tested on in each case
@@ -146,9 +147,9 @@ def theorem_rows(
     progress: Callable[[str, int, int], None] | None,
 ) -> Iterator[Row]:
     """One row per theorem and case."""
-    cases: list[tuple[Theorem, Case | None]] = []
+    cases: list[tuple[Theorem, Case | OwnCase | None]] = []
     for theorem in theorems:
-        chosen = [case for case in theorem.cases if case.telling or every_case]
+        chosen = [case for case in theorem.every_case if case.telling or every_case]
         cases += [(theorem, case) for case in chosen] or [(theorem, None)]
     for number, (theorem, case) in enumerate(cases):
         if progress:
@@ -156,7 +157,7 @@ def theorem_rows(
         integrated = trained = NOT_MEASURED
         if case:
             train, test = split(images.values, case.examples)
-            measured = Measurement(case, train, test, seed)
+            measured = measurement(case, train, test, seed)
             integrated, trained = measured.integration(), measured.training(device, dtype)
         reasons = [proof.residual or "" for proof in theorem.proofs if proof.verdict == "undecided"]
         yield Row(
@@ -192,7 +193,14 @@ def setting_row(setting: Setting, train: Images, device: str, dtype: str, seed: 
     )
 
 
-def case_name(case: Case, available: int) -> str:
+def measurement(case: Case | OwnCase, train: Any, test: Any, seed: int) -> Any:
+    """What measures a case; a case that is no setting names its own class."""
+    if isinstance(case, Case):
+        return Measurement(case, train, test, seed)
+    return construct(Named(case.measured_by, {"train": train, "test": test, "seed": seed}))
+
+
+def case_name(case: Case | OwnCase, available: int) -> str:
     """The case's name, with what it has to do without."""
     return case.name if available >= case.examples else f"{case.name} (only {available} given)"
 

@@ -18,7 +18,7 @@ KEPT = ("Uses", "Proved by", "Evaluated by", "Tested by")
 
 def fields(theorem: Theorem, kept: dict[str, str]) -> str:
     """The bullets of one theorem."""
-    measured = f"; measured on real digits by `closedflow verify {theorem.id}`" if theorem.cases else ""
+    measured = f"; measured on real digits by `closedflow verify {theorem.id}`" if theorem.every_case else ""
     claims = []
     for claim, proof in zip(theorem.claims, theorem.proofs, strict=True):
         used = f" Uses: {'; '.join(proof.used)}." if proof.used else ""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from empirical.device import DTYPES, few_threads, full_precision, import_torch, resolve
-from empirical.levels import Level, judge
+from empirical.levels import Level, judge, worst_of
 from numerics.arrays import Float, check_times
 from numerics.budget import unit_roundoff
 from numerics.relu import ReLUExample
@@ -169,3 +169,34 @@ def _hidden(
     fading = (problem.target == 0) & (rate * problem.rate <= 1)
     close = (way <= room).any(axis=0) & (problem.initial > 0) & ~fading
     return started | close  # type: ignore[no-any-return]
+
+
+class ReLUMeasurement:
+    """The theorem on a real image: towards targets of both signs, so that some units live, some die and some never move.
+
+    Args:
+        train: Training images, of which the first is taken, (1, C, *spatial).
+        test: Not used.
+        seed: Seed of the start.
+    """
+
+    UNITS = 16  # the solver begins anew whenever one dies
+    RATE, STEPS = 0.002, 2500  # of η‖x̂‖², and so many of them: five relaxation times
+
+    def __init__(self, train: Float, test: Float, seed: int) -> None:
+        image = train[0].ravel()
+        target = image - image.mean()
+        shown = np.linspace(0, len(image) - 1, min(self.UNITS, len(image))).astype(int)
+        self.problem = ReLUExample(image, target[shown], seed=seed)
+
+    def integration(self) -> Level:
+        """By a solver that looks for the deaths."""
+        return integrate_and_check(self.problem)
+
+    def training(self, device: str, dtype: str) -> Level:
+        """By torch, at a small step and at half of it."""
+        rate = self.RATE / (self.problem.rate or 1.0)
+        runs = ((rate, self.STEPS), (rate / 2, 2 * self.STEPS))
+        return worst_of(
+            check_relu(self.problem, [0, count // 10, count], eta, device=device, dtype=dtype) for eta, count in runs
+        )

@@ -123,7 +123,7 @@ def test_scope_and_uses_name_the_lemmas_that_the_proofs_stand_on(name):
     assert stated == list(theorem.lemmas)
     assert [used for used in names_in(found["Uses"]) if used.startswith("L-")] == list(theorem.lemmas)
     measured = ticked(found["Scope"])
-    assert measured == ([f"closedflow verify {name}"] if theorem.cases else [])
+    assert measured == ([f"closedflow verify {name}"] if theorem.every_case else [])
 
 
 @pytest.mark.parametrize("name", LIBRARY)

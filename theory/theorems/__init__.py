@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 
 from theory.component import one_of
-from theory.theorems.theorem import SHAPES, Case, Claim, Shapes, Theorem
+from theory.theorems.theorem import SHAPES, Case, Claim, OwnCase, Shapes, Theorem
 
-__all__ = ["SHAPES", "Case", "Claim", "Shapes", "Theorem", "find", "library"]
+__all__ = ["SHAPES", "Case", "Claim", "OwnCase", "Shapes", "Theorem", "find", "library"]
 
 
 def library() -> list[Theorem]:

@@ -1,6 +1,6 @@
 r"""T21. One ReLU layer on one example: live units relax, the others never move, and a unit may die on the way."""
 
-from theory.theorems.theorem import Claim, Shapes, Theorem
+from theory.theorems.theorem import Claim, OwnCase, Shapes, Theorem
 
 ONE: Shapes = {"x": ("d", 1), "y": ("q", 1), "W0": ("q", "d"), "D": ("q", "q")}
 FLOW = {"g": "x.T @ x"}
@@ -69,4 +69,5 @@ THEOREM = Theorem(
         where={"W": "W0 + (y - W0 @ x) @ integral(g) @ x.T"},
     ),
     cases=(),
+    own_cases=(OwnCase("targets of both signs, 1 example", "empirical.relu.ReLUMeasurement"),),
 )

@@ -137,6 +137,24 @@ class Case:
 
 
 @dataclass(frozen=True)
+class OwnCase:
+    """One thing to measure that is no setting: a class of its own does it.
+
+    Attributes:
+        name: A few words for the table.
+        measured_by: The class, by its dotted name: made of training and test images and a seed, with the methods
+            ``integration()`` and ``training(device, dtype)``, which return levels.
+        examples: How many training examples are taken.
+        telling: As for :class:`Case`.
+    """
+
+    name: str
+    measured_by: str
+    examples: int = 1
+    telling: bool = True
+
+
+@dataclass(frozen=True)
 class Theorem:
     """A named result.
 
@@ -149,6 +167,7 @@ class Theorem:
         claims: What the prover decides; the theorem is proved when all of them are.
         false_twin: A statement one sign or one hypothesis away, which must be refuted.
         cases: What is measured.
+        own_cases: What is measured by classes of its own.
     """
 
     id: str
@@ -159,6 +178,12 @@ class Theorem:
     claims: tuple[Provable, ...]
     false_twin: Claim
     cases: tuple[Case, ...]
+    own_cases: tuple[OwnCase, ...] = ()
+
+    @property
+    def every_case(self) -> tuple[Case | OwnCase, ...]:
+        """Whatever is measured."""
+        return (*self.cases, *self.own_cases)
 
     @cached_property
     def proofs(self) -> tuple[Proof, ...]:
