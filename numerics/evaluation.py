@@ -23,6 +23,7 @@ from theory.errors import SettingError
 Array = Any  # of the backend's namespace
 DTYPES = ("float64", "float32")
 CACHE = 2**20  # bytes of a piece of the result that is written twice while it is still near
+DEVICE_CACHE = 2**28  # the same on an accelerator, where large pieces pay
 BUFFER = 2**25  # bytes of results that are reduced at once, where no limit is set
 
 
@@ -118,7 +119,8 @@ def combine(backend: Backend, factors: Factors, times: slice, out: Array) -> Non
     """Writes the result at these times into ``out``, (times, blocks, q, n)."""
     xp = backend.namespace
     first, last, _ = times.indices(len(factors.kept))
-    step = max(1, CACHE // max(factors.size, 1)) if backend.device in (None, "cpu") else max(last - first, 1)
+    near = CACHE if backend.device in (None, "cpu") else DEVICE_CACHE
+    step = max(1, near // max(factors.size, 1))
     narrow = factors.targets.shape[-2] < factors.modes.shape[-1]
     for begin in range(first, last, step):
         piece = slice(begin, min(begin + step, last))

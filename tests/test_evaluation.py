@@ -188,6 +188,23 @@ def test_the_backend_of_the_constructor_is_that_of_the_results():
     )
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("layer", [Linear(bias=True), Conv(3), CircularConv()], ids=lambda layer: layer.kind)
+def test_a_device_forms_what_numpy_forms(device, layer, dtype):
+    p = Predictor(Setting(layer, GradientFlow(), weight_decay=0.1), layer.arrange(images(2)), seed=3)
+    x, times = layer.arrange(images(4, seed=1)), times_of(p)
+    there = p.on(device, dtype)
+    outputs = there.predict(x, times)
+    assert outputs.device.type == device
+    assert norm(outputs.cpu().numpy() - p.predict(x, times)) <= len(times) * formed_bound(p, x, EPS[dtype])
+    assert np.allclose(
+        there.error(x, times), p.error(x, times), rtol=2e4 * EPS[dtype], atol=0
+    )  # 36 squares of sums of 37
+    out = outputs.new_empty(outputs.shape)
+    assert there.predict(x, times, out=out) is out
+    assert norm((out - outputs).cpu().numpy()) == 0
+
+
 def test_given_targets_of_tall_data_have_the_least_squares_loss():
     rng = np.random.default_rng(6)
     x, y = rng.standard_normal((90, 3)), rng.standard_normal((90, 2))
