@@ -289,6 +289,8 @@ def predict(
     for index, point in enumerate(points):
         error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
         out_console.print(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}", highlight=False)
+    written = f"{out} and {plot}" if plot is not None else str(out)
+    out_console.print(f"written to {written}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -23,8 +23,9 @@ def find(name: str) -> Theorem:
         SettingError: If there is none; the nearest name is suggested.
 
     Example:
-        >>> find("T3").name, find("limit").id
+        >>> find("t3").name, find("limit").id
         ('null-space', 'T2')
     """
     by_name = {key: theorem for theorem in library() for key in (theorem.name, theorem.id)}
-    return by_name[one_of("theorem", name, by_name)]
+    spelt = {key.lower(): key for key in by_name}
+    return by_name[one_of("theorem", spelt.get(str(name).lower(), name), by_name)]
