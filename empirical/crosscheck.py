@@ -75,6 +75,9 @@ class CrossCheck:
         """Whether every distance is inside its budget and the budget is telling."""
         return self.verdict == "agrees"
 
+    def __bool__(self) -> bool:
+        return self.agrees
+
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""
         return f"{self.verdict}{reason}: distance ÷ budget at most {self.ratio:.3g}, at step {self.worst}, budget {self.budget:.3g}"
@@ -116,7 +119,12 @@ def crosscheck(
         raise SettingError(message)
     optimizer = companion(setting.optimizer, learning_rate)
     shapes = problem.to_torch(problem.start)
-    weights = real_array("weights", _stacked(weights))
+    stacked = _stacked(weights)
+    if len(stacked) == len(steps) and (lost := _first_lost(stacked)) is not None:
+        nothing = np.zeros(1)
+        message = f"the loop diverged: its weights are not finite from step {int(steps[lost])} on"
+        return CrossCheck(steps[lost : lost + 1], nothing, nothing, nothing, message, diverged=True)
+    weights = real_array("weights", stacked)
     check_shape("weights", weights, (len(steps), *shapes[0].shape), f"{len(steps)} step counts")
     if (biases is None) != (shapes[1] is None):
         have = "left out" if shapes[1] is None else "given"
@@ -145,9 +153,41 @@ def crosscheck(
         reason = f"no discretisation bound is derived for {setting.optimizer}"
     elif not trained_at_all.any():
         reason = "only step 0 was given, where nothing has been trained"
-    elif (np.array(budgets) > SENSITIVITY * size)[trained_at_all].all():  # late, decayed weights may be below rounding
-        reason = TOO_LOOSE
+    else:
+        reason = _unseen(steps, np.array(budgets), size) or _hint(steps, weights, distances, np.array(budgets), dtype)
     return CrossCheck(steps, distances, np.array(budgets), size, reason, unbounded)
+
+
+def _first_lost(weights: Any) -> int | None:
+    """Where weights of a loop stop being finite; None if they do not, or are no numbers at all."""
+    array = np.asarray(weights.detach().cpu() if hasattr(weights, "detach") else weights)
+    if array.dtype.kind != "f" or array.ndim < 2:
+        return None
+    lost = ~np.isfinite(array.reshape((len(array), -1))).all(axis=1)
+    return int(np.argmax(lost)) if lost.any() else None
+
+
+def _unseen(steps: Float, budgets: Float, size: Float) -> str:
+    """At which steps an error of 1 % could not be seen, or "". Weights that have decayed are compared with what they were."""
+    blind = (budgets > SENSITIVITY * np.maximum.accumulate(size)) & (steps > 0)
+    if not blind.any():
+        return ""
+    return f"{TOO_LOOSE}: at {int(blind.sum())} of {int((steps > 0).sum())} steps, first at step {int(steps[blind][0])}"
+
+
+def _hint(steps: Float, weights: Float, distances: Float, budgets: Float, dtype: str) -> str:
+    """What a disagreement looks like, or ""."""
+    wrong = distances > budgets
+    if not wrong.any():
+        return ""
+    first = int(steps[wrong][0])
+    if dtype == "float64" and (weights == weights.astype(np.float32)).all():
+        return f"first at step {first}; if the loop ran in float32, pass dtype='float32'"
+    if first == 0:
+        return "the start differs: pass the loop's as initial_weight"
+    if len(steps) > 1 and (weights == weights[0]).all():
+        return "all weights are the same: were they copied at each step?"
+    return f"first at step {first}"
 
 
 def dtype_of(weights: Any) -> str:

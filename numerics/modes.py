@@ -16,6 +16,7 @@ from theory.rule_check import check_limit, check_rule, stated_limit
 from theory.setting import Setting
 
 SMALLEST, LARGEST = 1e-150, 1e150
+GROWTH = 1e6  # of a mode on the way, above which rounding would be what is seen
 
 
 class Modes:
@@ -71,6 +72,12 @@ class Modes:
             message = (
                 f"learning_rate must be below {limit:.6g} for these inputs (largest rate s_max = c·λ + weight_decay = "
                 f"{self.rates.max():.6g}), but it is {rate:g}: {self.setting.optimizer} would diverge. Lower it, or use GradientFlow."
+            )
+            raise SettingError(message)
+        if (growth := optimizer.growth(max(float(self.rates.max()), self.setting.weight_decay))) > GROWTH:
+            message = (
+                f"learning_rate must be small enough that no mode grows before the schedule slows down, but the mode of eigenvalue "
+                f"{self.rates.max():.6g} grows by {growth:.1g} with {self.setting.optimizer}, and rounding with it. Lower it."
             )
             raise SettingError(message)
         check_limit(optimizer, max(float(self.rates.max()), self.setting.weight_decay))

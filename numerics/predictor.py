@@ -293,6 +293,12 @@ class Predictor(Modes):
 
 
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+    if "float" not in str(getattr(out, "dtype", "float")) or "16" in str(getattr(out, "dtype", "")):
+        message = f"out must be an array of float64 or float32, but its dtype is {out.dtype}. Make it so."
+        raise SettingError(message)
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        message = "out must be writable, but it is read-only. Open the memory map with mode 'r+' or 'w+'."
+        raise SettingError(message)
     if tuple(getattr(out, "shape", ())) != shape:
         message = f"out must be an array of shape {shape} for these times, but it has {getattr(out, 'shape', None)}. Make it so."
         raise SettingError(message)

@@ -10,6 +10,8 @@ from theory.iteration import scheduled_descent
 from theory.optimizers.optimizer import Array, Descent, Flow, Gradient, Optimizer, State
 from theory.schedules import Schedule
 
+LOOKED_AT = 2000  # steps of a schedule, in search of growth
+
 
 def shown(optimizer: Optimizer) -> str:
     """The constructor's call, without a schedule that is None."""
@@ -259,6 +261,15 @@ class GradientDescent(Descent):
         r""":math:`2/(m_\infty s_{max})`; no limit where :math:`m_\infty` is 0 or unknown."""
         final = 1.0 if self.schedule is None else self.schedule.final or 0.0
         return 2 / s_max / final if s_max > 0 and final > 0 else math.inf
+
+    def growth(self, s_max: float) -> float:
+        """How large an error can become on the way, by the first steps of a schedule that begins too fast; 1 without one."""
+        peak = total = 0.0
+        for step in range(0 if self.schedule is None else int(min(self.schedule.settles, LOOKED_AT))):
+            left = abs(1 - self.learning_rate * self.schedule(step) * s_max)  # type: ignore[misc]
+            total = min(total + math.log(left), 700.0) if left > 0 else -math.inf
+            peak = max(peak, total)
+        return math.exp(peak)
 
     def flow_time(self, steps: float) -> float:
         r""":math:`t = \eta\sum_{j<k} m_j`."""
