@@ -318,6 +318,20 @@ def prove(claim: Path, *, seconds: float = 20.0, json: Path | None = None) -> in
     return {"proved": 0, "refuted": 1}.get(proof.verdict, UNDECIDED)
 
 
+@app.command
+def check(certificate: Path) -> int:
+    """Check a certificate that prove wrote, by the kernel alone.
+
+    Args:
+        certificate: The JSON file.
+    """
+    from theory.operators import check_certificate
+
+    holds = check_certificate(certificate)
+    print(f"{'proved' if holds else 'not a proof'}: {certificate}")
+    return 0 if holds else 1
+
+
 def save(path: Path, text: str) -> None:
     """Writes a text whole or not at all."""
     from numerics.files import whole_file

@@ -89,6 +89,16 @@ def test_flows_intertwine_with_what_their_generators_intertwine_with(first, seco
     assert agree(rule, with_flows({"A": a.T, "B": b, "M": m}, E=a.T, F=b)) == (False, False)
 
 
+def test_flows_agree_where_their_commuting_generators_do():
+    rule = read_consequence(algebra("E == F", {"E": "A", "F": "B"}), "agree", ["E", "F", "M"])
+    a = rank_two(4)
+    b = a @ a @ a - 2 * a
+    m = np.eye(SIZE) - np.linalg.pinv(a) @ a  # A M = B M = 0, and B is a function of A
+    assert agree(rule, with_flows({"A": a, "B": b, "M": m}, E=a, F=b)) == (True, True)
+    other = b + rank_two(6)
+    assert agree(rule, with_flows({"A": a, "B": other, "M": m}, E=a, F=other)) == (False, False)
+
+
 @pytest.mark.parametrize("total", ["G", "I"])
 def test_exponents_add_up_where_generators_commute(total):
     text = {"E": "A", "F": "B", "G": "M"}

@@ -155,3 +155,29 @@ def test_a_wrong_weight_file_gets_one_clear_line(
     assert run(["prove", path]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
+
+
+SOLVED = {"weight": "W0 @ E", "shapes": {"X": ("d", "n"), "W0": ("q", "d")}, "rate": "-W @ X @ X.T", "flow": "X"}
+
+
+def test_the_certificate_of_a_weight_is_checked_as_a_whole(tmp_path):
+    text = prove_weight(**SOLVED, limit="W0 @ (I - X @ pinv(X))").certificate
+    (tmp_path / "w.json").write_text(text, encoding="utf-8")
+    assert check_certificate(text)
+    assert check_certificate(json.loads(text))
+    assert check_certificate(tmp_path / "w.json")
+    for name in ("equation", "start", "limit"):
+        table = json.loads(text)
+        table[name]["claim"] += " + 0 * W0 + W0"
+        assert not check_certificate(table)
+
+
+def test_parts_about_different_weights_are_refused():
+    table = json.loads(prove_weight(**SOLVED).certificate)
+    other = json.loads(prove_weight(**SOLVED | {"weight": "W0 @ E + 0 * W0"}).certificate)
+    with pytest.raises(ClaimError, match="must be about one weight"):
+        check_certificate(table | {"start": other["start"]})
+    with pytest.raises(ClaimError, match="must be a claim that begins with"):
+        check_certificate(table | {"start": table["equation"]})
+    with pytest.raises(ClaimError, match="must be a readable file"):
+        check_certificate(Path("nowhere.json"))

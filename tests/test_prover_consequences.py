@@ -22,6 +22,15 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"claim": "E @ B == B @ E", "shapes": AB, "assume": COMMUTE, "flow": {"E": "A"}},
         {"assume": ["A @ B == B @ A.T"]},
     ),
+    "agree": (
+        {
+            "claim": "E @ P == D @ P",
+            "shapes": {"A": SQUARE, "P": SQUARE},
+            "assume": ["A @ P == 0"],
+            "flow": {"E": "A + I", "D": "I + 0 * A"},
+        },
+        {"assume": ["P @ A == 0"]},
+    ),
     "sum": (
         {"claim": "E.T @ E == I", "shapes": A, "assume": ["A.T == -A"], "flow": {"E": "A"}},
         {"assume": ["A.T == A"]},
@@ -110,7 +119,7 @@ def test_a_consequence_cannot_use_a_later_one():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"rule": "magic"}, "must be by one of intertwine, sum, series, pinv, square"),
+        ({"rule": "magic"}, "must be by one of intertwine, agree, sum, series, pinv, square"),
         ({"arguments": ["E", "F"]}, "with its arguments"),
         ({"arguments": ["E", "Q", "B"]}, "must name a flow of its statement"),
         ({"arguments": ["E", "E", "B @"]}, "cofactor"),

@@ -1,6 +1,7 @@
 """The prover: a claim about matrices in, a checked proof for all dimensions or an exact counterexample out."""
 
 from theory.operators.budget import Budget
+from theory.operators.checking import check_certificate
 from theory.operators.evaluate import evaluate
 from theory.operators.expressions import (
     Derivative,
@@ -15,7 +16,6 @@ from theory.operators.expressions import (
     Zero,
 )
 from theory.operators.functionals import Expectation, Trace
-from theory.operators.kernel import check_certificate
 from theory.operators.lemmas import LEMMAS
 from theory.operators.models import Counterexample
 from theory.operators.proof import Proof, recheck

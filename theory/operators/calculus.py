@@ -181,7 +181,10 @@ class Dynamics:
                 return Scaled(factor, self.limit(matrix))
             case Transpose(matrix):
                 return Transpose(self.limit(matrix))
-        message = f"limit(...) must contain only flows and constants, but it meets `{node}`. Take it out."
+        repair = "Take it out."
+        if isinstance(node, Letter):
+            repair = "Define it in where by a flow, or claim weight, rate and limit together."
+        message = f"limit(...) must contain only flows and constants, but it meets `{node}`. {repair}"
         raise ClaimError(message)
 
     def _limit_of_flow(self, flow: str) -> Expression:

@@ -5,6 +5,7 @@ A certificate that uses a conclusion carries the proofs of its premises, and the
 (a flow may be transposed or inverted, for :math:`(e^{-tG})^\top = e^{-tG^\top}` and :math:`(e^{-tG})^{-1} = e^{tG}`), the rules are
 
 - ``intertwine`` (L-UNIQUE): :math:`GM = MH \Rightarrow \tilde\Phi M = M\tilde\Psi`;
+- ``agree`` (L-UNIQUE): :math:`GM = HM,\ GH = HG \Rightarrow \tilde\Phi M = \tilde\Psi M`;
 - ``sum`` (L-UNIQUE): :math:`GH = HG,\ G + H = K \Rightarrow EF = e^{-tK}`, which is I for :math:`K = 0`;
 - ``series`` (L-UNIQUE): :math:`G^kM = 0 \Rightarrow \tilde\Phi M = \sum_{j<k} \tfrac{(-1)^j t^{j+1}}{(j+1)!} G^jM`;
 - ``pinv`` (L-PINV): :math:`AM = NB,\ A^\top N = MB^\top \Rightarrow A^+N = MB^+`;
@@ -91,6 +92,16 @@ def intertwine(algebra: Algebra, first: Flow, second: Flow, middle: Polynomial) 
     return _consequence("intertwine", (first.text, second.text, str(middle)), [premise], [axiom])
 
 
+def agree(algebra: Algebra, first: Flow, second: Flow, middle: Polynomial) -> Consequence:
+    """G M = H M for generators that commute, so both integrals times M are the same."""
+    g, h = first.generator, second.generator
+    label = f"({first.integral}) @ ({middle}) == ({second.integral}) @ ({middle})"
+    sources = (f"{first.text} and {second.text} agree on {middle}",)
+    axiom = Axiom(label, first.integral @ middle - second.integral @ middle, sources, "L-UNIQUE")
+    premises = [g @ middle - h @ middle, g @ h - h @ g]
+    return _consequence("agree", (first.text, second.text, str(middle)), premises, [axiom])
+
+
 def add_up(algebra: Algebra, first: Flow, second: Flow, total: Flow | None) -> Consequence:
     """Generators that commute and add up to a third (or to 0): the product of their flows is the third (or I)."""
     a, b = first.generator, second.generator
@@ -162,6 +173,11 @@ def _read_intertwine(algebra: Algebra, first: str, second: str, middle: str) -> 
     return intertwine(algebra, one, two, read_cofactor(algebra, middle, (one.value.shape[0], two.value.shape[0])))
 
 
+def _read_agree(algebra: Algebra, first: str, second: str, middle: str) -> Consequence:
+    one, two = flow_of(algebra, first), flow_of(algebra, second)
+    return agree(algebra, one, two, read_cofactor(algebra, middle, one.value.shape if middle == "I" else None))
+
+
 def _read_sum(algebra: Algebra, first: str, second: str, total: str) -> Consequence:
     third = None if total == "I" else flow_of(algebra, total)
     return add_up(algebra, flow_of(algebra, first), flow_of(algebra, second), third)
@@ -192,6 +208,7 @@ def _read_square(algebra: Algebra, side: str) -> Consequence:
 
 _RULES: dict[str, tuple[Callable[..., Consequence], int]] = {
     "intertwine": (_read_intertwine, 3),
+    "agree": (_read_agree, 3),
     "sum": (_read_sum, 3),
     "series": (_read_series, 3),
     "pinv": (_read_pinv, 4),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from theory.operators.axioms import Algebra, Axiom
 from theory.operators.budget import Budget, Clock
 from theory.operators.certificate import Derived
-from theory.operators.consequences import Consequence, add_up, flow_of, intertwine, move_pinv, series
+from theory.operators.consequences import Consequence, add_up, agree, flow_of, intertwine, move_pinv, series
 from theory.operators.search import Completion
 from theory.operators.words import Polynomial, transpose
 
@@ -80,6 +80,9 @@ def _candidates(algebra: Algebra) -> Iterator[Consequence]:
                 if not any(str(axiom.polynomial) in seen for axiom in found.axioms):
                     yield found
                 seen |= {str(axiom.polynomial) for axiom in found.axioms}
+    for first, second in itertools.combinations(plain, 2):
+        if first.value.shape == second.value.shape:
+            yield from (agree(algebra, first, second, m) for m in middles if m.shape[0] == first.value.shape[0])
     for first, second in itertools.product(plain, plain):
         if first.value.shape == second.value.shape:
             totals = [None, *(flow for flow in plain if flow.value.shape == first.value.shape)]
@@ -96,7 +99,7 @@ def _candidates(algebra: Algebra) -> Iterator[Consequence]:
 
 
 def _middles(algebra: Algebra) -> Iterator[Polynomial]:
-    """What may stand between two flows: I, the letters of the statement, and their transposes."""
+    """What may stand between two flows: I, the letters of the statement, their transposes, square words, and I - A A⁺."""
     one = algebra.coefficients.one
     polynomials = [algebra.goal] if not algebra.about_scalars else []
     polynomials += [*algebra.generators.values(), *(polynomial for _, polynomial in algebra.hypotheses)]
@@ -105,3 +108,13 @@ def _middles(algebra: Algebra) -> Iterator[Polynomial]:
     sizes = dict.fromkeys(size for factor in factors for size in algebra.factor_shape(factor))
     yield from (Polynomial((size, size), {(): one}) for size in sizes)
     yield from (Polynomial(algebra.factor_shape(factor), {(factor,): one}) for factor in factors)
+    pairs = dict.fromkeys(word[i : i + 2] for word in words for i in range(len(word) - 1))
+    for first, second in pairs:
+        rows, columns = algebra.factor_shape(first)[0], algebra.factor_shape(second)[1]
+        if rows == columns:
+            yield Polynomial((rows, columns), {(first, second): one})
+    stated = {factor.name for factor in factors}
+    for name, inner in algebra.pseudo_inverses.items():
+        if name in stated:
+            projector = inner @ algebra.letter(name)
+            yield Polynomial(projector.shape, {(): one}) - projector

@@ -25,7 +25,7 @@ LEMMAS: dict[str, str] = {
     "L-UNIQUE": (
         "A linear differential equation with continuous coefficients has one solution for each start. Hence "
         "GM = MH implies f(G)M = Mf(H) for f(G) = exp(-tG) and for its integral over time, AB = BA implies "
-        "exp(A)exp(B) = exp(A + B), and where GᵏM = 0 both f(G)M are the first k terms of their series."
+        "exp(A)exp(B) = exp(A + B) and, where AM = BM, f(A)M = f(B)M; and where GᵏM = 0 both f(G)M are the first k terms of their series."
     ),
     "L-CALCULUS": (
         "For symmetric S and every function f on its eigenvalues, f(S) = Σ f(λ) P_λ is well defined, and f → f(S) keeps "
