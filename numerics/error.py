@@ -41,7 +41,7 @@ SQUARE_ROOT = 1e150  # what can be squared and added up
 
 def affine_parts(p: "Predictor", x: Float, times: Any) -> Iterator[tuple[Float, Float]]:
     """V, (N, blocks, d, P), and b, (N, blocks, q, P), at each time, for N examples of P columns."""
-    layer = p.setting.layer
+    p, layer = p.on(), p.setting.layer  # by numpy in float64, wherever weights and outputs are formed
     features = layer.features(x, np)
     blocks, rows, _ = features.shape
     positions = layer.columns(p.problem.input_shape)

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from theory.component import one_of
+from theory.component import check_number, one_of
 from theory.errors import SettingError
 
 Array = Any  # of the backend's namespace
 DTYPES = ("float64", "float32")
+SINGLE = 1e18  # what can be squared and added up in float32; one over it, what is not lost
 CACHE = 2**20  # bytes of a piece of the result that is written twice while it is still near
 DEVICE_CACHE = 2**28  # the same on an accelerator, where large pieces pay
 BUFFER = 2**25  # bytes of results that are reduced at once, where no limit is set
@@ -65,6 +66,16 @@ class Backend:
             return np.asarray(value, dtype=name)
         torch = self.namespace
         return torch.as_tensor(value).to(device=self.device, dtype=getattr(torch, name))
+
+    def check(self, data: Any) -> None:
+        """Refuses data that the arithmetic cannot hold, or whose squares it cannot (SettingError)."""
+        largest = float(np.abs(data).max(initial=0.0))
+        if self.dtype == "float32" and (largest > SINGLE or 0 < largest < 1 / SINGLE):
+            message = (
+                f"dtype must be float64 for data of size {largest:.3g}, whose squares float32 cannot hold, but it is float32. "
+                "Leave it out, or rescale the data."
+            )
+            raise SettingError(message)
 
     def numbers(self, value: Array) -> Any:
         """A result as a numpy array of float64."""
@@ -144,6 +155,8 @@ def pieces(backend: Backend, factors: Factors, max_memory: float | None) -> Iter
         SettingError: If not even one time fits.
     """
     count = len(factors.kept)
+    if max_memory is not None:
+        check_number("max_memory", max_memory, above=0)
     room = BUFFER if max_memory is None else max_memory
     per_time = factors.size + factors.scratch
     if max_memory is not None and room < per_time:

@@ -26,6 +26,7 @@ from numerics.files import whole_file
 from numerics.laws import GeneralizedChiSquare
 from numerics.modes import Modes
 from numerics.problem import Problem, assemble
+from theory.component import check_number
 from theory.errors import DataError, SettingError
 from theory.setting import Setting
 from theory.starts import Gaussian, Start
@@ -91,6 +92,7 @@ class Predictor(Modes):
     def _factors(self, times: Any, features: Array | None = None, backend: Backend | None = None) -> Factors:
         """The weights, or the outputs on features (blocks, d, n), as the formula of :mod:`numerics.evaluation`."""
         backend = backend or self.backend
+        backend.check(self.problem.inputs)
         _, progress = self.response(times)
         decay = self.setting.weight_decay
         kept, still = self.response(times, np.array([decay]))
@@ -115,6 +117,8 @@ class Predictor(Modes):
     def _whole(self, backend: Backend, factors: Factors, max_memory: float | None) -> Array:
         count = len(factors.kept)
         needed = count * factors.size + factors.scratch
+        if max_memory is not None:
+            check_number("max_memory", max_memory, above=0)
         if max_memory is not None and needed > max_memory:
             message = (
                 f"max_memory must be at least {needed} bytes for this result, but it is {max_memory:g}. Raise it, or ask for fewer "
@@ -137,7 +141,7 @@ class Predictor(Modes):
         shape = (len(factors.kept), *self.problem.to_torch(self.problem.start)[0].shape)
         if out is None:
             return self.problem.to_torch(self._whole(self.backend, factors, max_memory), xp)[0]
-        _check_out(out, shape)
+        _check_out(out, shape, self.backend.device)
         for piece, theta in pieces(self.backend, factors, max_memory):
             out[piece] = self.problem.to_torch(theta, xp)[0]
         return out
@@ -161,14 +165,16 @@ class Predictor(Modes):
             return finish(self._whole(self.backend, factors, max_memory))
         for piece, columns in pieces(self.backend, factors, max_memory):
             outputs = finish(columns)
-            _check_out(out, (len(factors.kept), *outputs.shape[1:]))
+            _check_out(out, (len(factors.kept), *outputs.shape[1:]), self.backend.device)
             out[piece] = outputs
         return out
 
     def _outputs(self, x: Any, times: Any) -> tuple[Factors, Callable[[Array], Array]]:
         """The factors of the outputs on examples, and what makes outputs of columns."""
         layer, xp, shape = self.setting.layer, self.backend.namespace, self.problem.input_shape
-        x = self.backend.array(self.problem.check_examples(x))
+        checked = self.problem.check_examples(x)
+        self.backend.check(checked)
+        x = self.backend.array(checked)
         offset = layer.offset(x, xp)
 
         def finish(columns: Array) -> Array:
@@ -187,7 +193,10 @@ class Predictor(Modes):
         target = self.backend.array(self.setting.target.values(self.setting.layer, x, np))
         factors, finish = self._outputs(x, times)
         errors = np.empty((len(factors.kept), len(x)))
-        for piece, columns in pieces(self.backend, factors, max_memory):
+        if max_memory is not None:
+            check_number("max_memory", max_memory, above=0)
+        # The gap and its square are as large as a piece itself.
+        for piece, columns in pieces(self.backend, factors, None if max_memory is None else max_memory / 3):
             gap = finish(columns) - target
             errors[piece] = self.backend.numbers((gap * gap).reshape((len(gap), len(x), -1 if len(x) else 1)).sum(-1))
         return errors
@@ -292,7 +301,10 @@ class Predictor(Modes):
             np.savez(file, setting=np.array(self.setting.to_toml()), format=np.array(FORMAT), **arrays)  # type: ignore[arg-type]
 
 
-def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+def _check_out(out: Any, shape: tuple[int, ...], device: str | None = None) -> None:
+    if device is None and out is not None and not isinstance(out, np.ndarray):
+        message = f"out must be a numpy array for device None, but it is {type(out).__name__}. Make it one, or use on(device)."
+        raise SettingError(message)
     if "float" not in str(getattr(out, "dtype", "float")) or "16" in str(getattr(out, "dtype", "")):
         message = f"out must be an array of float64 or float32, but its dtype is {out.dtype}. Make it so."
         raise SettingError(message)

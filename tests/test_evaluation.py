@@ -72,7 +72,7 @@ def test_pieces_are_the_whole(case, seed):
         gap = whole - p.setting.target.values(p.setting.layer, x, np)
         direct = (gap.reshape((len(times), 3, -1)) ** 2).sum(-1)
         assert np.allclose(
-            p.error(x, times, max_memory=one_time), direct, rtol=1e-13, atol=0
+            p.error(x, times, max_memory=3 * one_time), direct, rtol=1e-13, atol=0
         )  # the same numbers, added up
 
 
@@ -163,7 +163,15 @@ def test_an_error_curve_never_holds_all_outputs():
         (lambda p, x: p.predict(x, [0, 1], max_memory=100), r"max_memory must be at least \d+ bytes for this result"),
         (lambda p, x: p.error(x, [0, 1], max_memory=100), r"max_memory must be at least \d+ bytes for one time"),
         (lambda p, x: p.predict(x, [0, 1], out=np.empty((3, 1))), r"out must be an array of shape \(2, 2, 1, 6, 6\)"),
-        (lambda p, x: p.weight([0, 1], out=[0]), r"out must be an array of shape \(2, 1, 1, 3, 3\)"),
+        (lambda p, x: p.weight([0, 1], out=[0]), "out must be a numpy array for device None"),
+        (
+            lambda p, x: p.weight([0, 1], out=np.empty((2, 1, 1, 3, 3), int)),
+            "out must be an array of float64 or float32",
+        ),
+        (lambda p, x: p.weight([0], out=np.broadcast_to(0.0, (1, 1, 1, 3, 3))), "out must be writable"),
+        (lambda p, x: p.error(x, [0], max_memory="1GB"), "max_memory must be a number above 0"),
+        (lambda p, x: p.predict(x, [0], max_memory=float("nan")), "max_memory must be a number above 0"),
+        (lambda p, x: p.on(dtype="float32").predict(1e30 * x, [0]), "dtype must be float64 for data of size"),
         (lambda p, x: p.on(dtype="float16"), "dtype must be one of"),
         (lambda p, x: p.on(device="nowhere"), "device must be one that torch can use"),
     ],
@@ -211,3 +219,26 @@ def test_given_targets_of_tall_data_have_the_least_squares_loss():
     p = Predictor(Setting(Linear(), GradientFlow(), Given()), x, y)
     best = np.linalg.lstsq(x, y)[1].sum() / 2
     assert p.loss([math.inf])[0] == pytest.approx(best, rel=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_laws_of_the_error_are_numpys_wherever_outputs_are_formed(dtype):
+    pytest.importorskip("torch")
+    x = np.random.default_rng(7).standard_normal((3, 4))
+    p = Predictor(Setting(Linear(), GradientFlow()), x[:1])
+    there = p.on("cpu", dtype)
+    assert there.error_law(x[1], 1.0, 0.1).mean() == p.error_law(x[1], 1.0, 0.1).mean()
+    assert (there.expected_error(x, 1.0, 0.1) == p.expected_error(x, 1.0, 0.1)).all()
+    assert (there.expected_cosine(x, x, 1.0, 0.1) == p.expected_cosine(x, x, 1.0, 0.1)).all()
+
+
+def test_an_error_curve_keeps_to_its_memory():
+    p = Predictor(Setting(Linear(), GradientFlow()), np.random.default_rng(0).standard_normal((4, 400)))
+    x, times = np.random.default_rng(1).standard_normal((50, 400)), np.linspace(0, 1, 400)
+    p.error(x[:1], times[:2])
+    tracemalloc.start()
+    p.error(x, times, max_memory=5e6)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Beside the limit: the examples, their target, the start's outputs and the modes, each below 1.3 MB.
+    assert peak < 5e6 + 8 * 1.3e6

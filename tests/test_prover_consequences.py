@@ -25,11 +25,11 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "agree": (
         {
             "claim": "E @ P == D @ P",
-            "shapes": {"A": SQUARE, "P": SQUARE},
+            "shapes": {"A": SQUARE, "P": ("d", "k")},
             "assume": ["A @ P == 0"],
             "flow": {"E": "A + I", "D": "I + 0 * A"},
         },
-        {"assume": ["P @ A == 0"]},
+        {"assume": ["P.T @ A == 0"]},
     ),
     "sum": (
         {"claim": "E.T @ E == I", "shapes": A, "assume": ["A.T == -A"], "flow": {"E": "A"}},

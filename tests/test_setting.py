@@ -33,7 +33,7 @@ from theory.optimizers import (
     Optimizer,
     Preconditioned,
 )
-from theory.schedules import Expression, LinearWarmup
+from theory.schedules import Cosine, Expression, LinearWarmup
 from theory.setting import FAMILIES, Setting
 from theory.starts import Fixed, Gaussian, Start
 from theory.targets import Constant, Given, LinearMap, Target
@@ -315,6 +315,26 @@ ERRORS = [
         lambda _: Predictor(FLOW, ONE).weight([0], out=np.ones(2)),
         "out must be an array of shape (1, 1, 1)",
         "Make it so",
+    ),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=[1.0]),
+        "out must be a numpy array for device None",
+        "use on(device)",
+    ),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=np.ones((1, 1, 1), int)),
+        "out must be an array of float64 or float32",
+        "Make it so",
+    ),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=np.broadcast_to(1.0, (1, 1, 1))),
+        "out must be writable",
+        "mode 'r+'",
+    ),
+    (
+        lambda _: Predictor(flow(optimizer=GradientDescent(1e3, Cosine(200.0))), ONE),
+        "learning_rate must be small enough",
+        "Lower it",
     ),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))

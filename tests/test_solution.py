@@ -15,7 +15,7 @@ from empirical.strategies import problems, seeds
 from numerics.budget import Budget
 from numerics.predictor import Predictor
 from theory.errors import SettingError
-from theory.layers import Conv, Linear
+from theory.layers import Conv, Linear, Polynomial, Residual
 from theory.optimizers import Adam, GradientDescent, GradientFlow, HeavyBall, HeavyBallFlow, Nesterov, NesterovFlow
 from theory.setting import Setting
 from theory.setting_proof import RuleClaim
@@ -347,3 +347,9 @@ def test_solutions_are_values(seed):
     setting = Setting(Linear(), GradientDescent(0.1 + seed))
     assert solve(setting) == solve(setting)
     assert hash(solve(setting)) == hash(solve(setting))
+
+
+@pytest.mark.parametrize("layer", [Linear(), Linear(bias=True), Polynomial(2), Residual(Linear())], ids=str)
+def test_only_a_layer_whose_features_are_its_inputs_speaks_of_x_alone(layer):
+    where = solve(Setting(layer, GradientFlow())).one_example.where
+    assert ("x_1" in where["n"]) == (layer == Linear())

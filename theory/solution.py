@@ -183,7 +183,7 @@ class Solution:
             return Formulas(self.weight, self.prediction, self.limit, {"Phi": general})
         par, perp = MatrixSymbol("Pi_parallel", d, d), MatrixSymbol("Pi_perp", d, d)
         norm, rate = Symbol("n", positive=True), Symbol("lambda", positive=True)
-        repeats = self.setting.target == Identity() and not layer.bias and not layer.skips
+        repeats = self.setting.target == Identity() and layer.repeats_inputs and not layer.bias and not layer.skips
         x = MatrixSymbol("x" if repeats else "phi", d, 1)
         scale = self.scale.subs(M, 1)
         # A mode of rate 0 never moves, whatever the formula says there: it may be 0/0.

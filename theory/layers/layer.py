@@ -27,6 +27,7 @@ class Layer(Component):
 
     bias: bool
     single_column: ClassVar[bool] = False  # whether an example is one column of features
+    repeats_inputs: ClassVar[bool] = False  # whether that column, without a bias, is the example itself
     block_name: ClassVar[str] = "group"  # what a block is, where there are several
     complex_features: ClassVar[bool] = False  # whether ᵀ is ᴴ in every formula
     skips: ClassVar[bool] = False  # whether something is added to the outputs untrained

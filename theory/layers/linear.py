@@ -17,6 +17,7 @@ class Linear(Layer):
 
     bias: bool = False
     single_column = True
+    repeats_inputs = True
 
     def __post_init__(self) -> None:
         check_flag("bias", self.bias)

@@ -69,6 +69,11 @@ class Residual(Layer):
         return self.layer.single_column
 
     @property
+    def repeats_inputs(self) -> bool:  # type: ignore[override]
+        """As the layer."""
+        return self.layer.repeats_inputs
+
+    @property
     def block_name(self) -> str:  # type: ignore[override]
         """As the layer."""
         return self.layer.block_name

@@ -93,7 +93,9 @@ class Polynomial:
         return Polynomial((self.shape[0], other.shape[1]), {word: value for word, value in terms.items() if value != 0})
 
     def scaled(self, factor: Coefficient) -> Polynomial:
-        """The polynomial times a coefficient."""
+        """The polynomial times a coefficient, or a plain 1 or -1."""
+        if factor == 1:
+            return self
         if factor == -1:
             return Polynomial(self.shape, {word: -value for word, value in self.terms.items()})
         terms = {word: product(value, factor) for word, value in self.terms.items()} if factor != 0 else {}
