@@ -157,7 +157,24 @@ def assemble(
     preconditioner(setting, start.shape[-1])
     # One memory order, whatever the caller's: matrix products, and so a saved and loaded problem, then agree bit for bit.
     x, y, start = (np.ascontiguousarray(array) for array in (x, y, start))
-    return Problem(setting, x, y, start)
+    problem = Problem(setting, x, y, start)
+    _check_features(problem)
+    return problem
+
+
+def _check_features(problem: Problem) -> None:
+    """Refuses what a layer's feature map returns, if it is no matrix per block that fits the weight (SettingError)."""
+    layer, (blocks, _, d), features = problem.setting.layer, problem.start.shape, problem.features
+    wanted = (blocks, d, len(problem.inputs) * layer.columns(problem.input_shape))
+    if features.shape != wanted:
+        message = (
+            f"{layer} must give features of shape {wanted}, (blocks, features per weight, examples × columns), to fit its "
+            f"weight_shape, but it gave {features.shape}. Correct patches, weight_shape or blocks."
+        )
+        raise SettingError(message)
+    if not np.isfinite(features).all():
+        message = f"{layer} must give finite features, but some are not. Correct patches, or rescale the inputs."
+        raise SettingError(message)
 
 
 def _start(setting: Setting, input_shape: tuple[int, ...], channels: int, weight: Any, bias: Any, seed: int) -> Float:

@@ -1,6 +1,7 @@
 """A new optimiser and a new layer are one class each, and then everything works for them; a wrong one is found out."""
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -369,3 +370,28 @@ def test_a_rule_that_is_not_linear_is_never_proved(planted):
 def test_the_kinds_of_this_file_are_forgotten_after_it():
     """Definition is registration: a class that is declared abstract is none."""
     assert not {planted.kind for planted in (Planted, TwoGradients, Timed, ByName)} & set(Optimizer.kinds)
+
+
+# A layer with mistakes
+
+
+def broken(base, **changes):
+    """The layer with some of its methods replaced; it is no kind of its own."""
+    made = type("Broken", (base,), changes, abstract=True) if changes else base
+    return made(2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"patches": lambda self, x, xp: xp.moveaxis(x, 0, 1)}, "must give patches of shape"),
+        ({"weight_shape": lambda self, shape, channels: (channels, 7)}, "must give features of shape (1, 7, 4)"),
+        ({"patches": lambda self, x, xp: np.full((1, 3, 4), np.nan)}, "must give finite features"),
+        ({"positions": Layer.positions}, "layer must have the method positions"),
+        ({"identity_features": Layer.identity_features}, "layer must have the method identity_features"),
+    ],
+)
+def test_a_layer_with_a_mistake_is_refused_in_words(powers, changes, words):
+    setting = Setting(broken(powers, **changes), GradientDescent(0.05))
+    with pytest.raises(SettingError, match=re.escape(words)):
+        cf.Predictor(setting, np.ones((4, 1)))

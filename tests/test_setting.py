@@ -124,6 +124,17 @@ def test_the_loss_scale_is_one_or_two_over_the_entries():
 
 
 @dataclass(frozen=True)
+class Misfit(Linear, abstract=True):
+    """A layer whose features are none, or too few, or not finite."""
+
+    way: str = ""
+
+    def patches(self, x, xp):
+        good = super().patches(x, xp)
+        return {"flat": good[0], "few": good[:, :0], "nan": good * xp.nan}[self.way]
+
+
+@dataclass(frozen=True)
 class Exploding(Flow, abstract=True):
     """u̇ = u²: infinite at t = 1, so that no solver gets past it."""
 
@@ -306,6 +317,21 @@ ERRORS = [
         lambda _: Predictor(flow(layer=Conv(1, groups=2), target=Given()), np.ones((1, 2, 1)), np.ones((1, 1, 1))),
         "targets must have a positive multiple of 2 channels",
         "Change the targets or the groups",
+    ),
+    (
+        lambda _: Predictor(flow(layer=Misfit(way="flat")), ONE),
+        "Misfit(bias=False, way='flat') must give patches",
+        "[None]",
+    ),
+    (
+        lambda _: Predictor(flow(layer=Misfit(way="few"), target=Given()), ONE, ONE),
+        "Misfit(bias=False, way='few') must",
+        "weight_shape",
+    ),
+    (
+        lambda _: Predictor(flow(layer=Misfit(way="nan"), target=Given()), ONE, ONE),
+        "Misfit(bias=False, way='nan') must",
+        "rescale",
     ),
     (lambda _: Predictor(FLOW, ONE, initial_bias=[1.0]), "initial_bias must come with an initial_weight", "or neither"),
     (lambda _: Predictor(FLOW, ONE, None, ONE, [1.0]), "initial_bias must be left out", "Use bias=True"),

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from theory.errors import SettingError
 
@@ -82,6 +82,15 @@ class Component:
     def with_values(self, **values: Any) -> Self:
         """A copy with other field values, checked again."""
         return replace(self, **values)  # type: ignore[type-var]
+
+    def lacks(self, method: str, what: str) -> NoReturn:
+        """Refuses a class without a method that is needed.
+
+        Raises:
+            SettingError: Always.
+        """
+        message = f"{self.family} must have the method {method}, {what}, but {type(self).__name__} has none. Define it in the class."
+        raise SettingError(message)
 
     def symbolic(self, **values: Any) -> Self:
         """A copy that holds symbols instead of numbers, unchecked: the rules of the class then act on formulas."""

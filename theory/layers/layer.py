@@ -34,30 +34,30 @@ class Layer(Component):
 
     def check(self, input_shape: Shape) -> None:
         """Refuses examples of a shape that the layer cannot take (SettingError); ``input_shape`` has no batch axis."""
-        raise NotImplementedError
+        self.lacks("check", "which refuses inputs of a wrong shape")
 
     def positions(self, input_shape: Shape) -> Shape:
         """The spatial shape of the output; ``()`` for a fully connected layer."""
-        raise NotImplementedError
+        self.lacks("positions", "the spatial shape of an output")
 
     def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
         """The shape of torch's weight for ``channels`` output channels."""
-        raise NotImplementedError
+        self.lacks("weight_shape", "the shape of torch's weight")
 
     def patches(self, x: Array, xp: Any) -> Array:
         """The feature map without the bias: (N, *input_shape) to (blocks, d, N × columns)."""
-        raise NotImplementedError
+        self.lacks("patches", "the feature map")
 
     def check_identity(self) -> None:
         """Refuses a layer in which no feature is the input itself (SettingError)."""
 
     def identity_features(self, input_shape: Shape) -> list[list[int]]:
         """For each block and output, the feature that is the input itself."""
-        raise NotImplementedError
+        self.lacks("identity_features", "which features are the input itself")
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
         """The torch module that computes this layer."""
-        raise NotImplementedError
+        self.lacks("torch_module", "the torch module that computes it")
 
     def resolve(self, inputs: Array, xp: Any) -> "Layer":
         """The layer with what it takes from the training examples filled in."""
@@ -122,6 +122,12 @@ class Layer(Component):
         """
         self.check(tuple(x.shape[1:]))
         patches = self.patches(x, xp)
+        if len(patches.shape) != 3:
+            message = (
+                f"{self} must give patches of shape (blocks, features, columns), but it gave {tuple(patches.shape)}. "
+                "Correct patches; one block is [None]."
+            )
+            raise SettingError(message)
         return xp.concatenate((patches, xp.ones_like(patches[:, :1])), axis=1) if self.bias else patches
 
     def identity_values(self, x: Array, xp: Any) -> Array:

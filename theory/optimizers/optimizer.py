@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from theory.component import Component, Named
 from theory.errors import SettingError
@@ -117,15 +117,6 @@ class Optimizer(Component):
     def torch_options(self, step: int) -> dict[str, float]:
         """The other options of the torch optimiser that change, at a step counted from 0."""
         return {}
-
-    def lacks(self, method: str, what: str) -> NoReturn:
-        """Refuses a class without a method that is needed.
-
-        Raises:
-            SettingError: Always.
-        """
-        message = f"optimizer must have the method {method}, {what}, but {type(self).__name__} has none. Define it in the class."
-        raise SettingError(message)
 
 
 class Descent(Optimizer, abstract=True):
