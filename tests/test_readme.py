@@ -1,12 +1,15 @@
 """The README is true: its Python runs, its settings and claims are read, its pictures exist."""
 
 import re
+import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
 
 from closedflow.claims import KEYS
+from theory.layers import Layer
 from theory.operators import prove
 from theory.optimizers import Optimizer
 from theory.setting import Setting
@@ -24,7 +27,10 @@ def test_every_python_block_runs(block, capsys, monkeypatch):
     pytest.importorskip("torch")
     # A block may define an optimiser; definition is registration, and other tests draw from the registered kinds.
     monkeypatch.setattr(Optimizer, "kinds", dict(Optimizer.kinds))
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
+    script = types.ModuleType("readme")  # a module that can be imported by its name, as a script is
+    monkeypatch.setitem(sys.modules, "readme", script)
+    exec(compile(block, "README.md", "exec"), script.__dict__)
     assert capsys.readouterr().out.strip()
 
 
