@@ -163,7 +163,11 @@ def theorems(
         out.print(f"  {theorem.statement}", highlight=False, markup=False)
         out.print(f"  Assumes: {'; '.join(theorem.hypotheses)}.", highlight=False, markup=False)
         out.print(f"  False twin: {theorem.false_twin.says}.", highlight=False, markup=False)
-        out.print(f"  Cases: {'; '.join(case.name for case in theorem.every_case)}.\n", highlight=False, markup=False)
+        out.print(
+            f"  Cases: {'; '.join(case.name for case in theorem.every_case) or 'none, it is about all dimensions'}.\n",
+            highlight=False,
+            markup=False,
+        )
     return 0
 
 

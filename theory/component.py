@@ -15,6 +15,9 @@ from typing import Any, ClassVar, NoReturn, Self
 from theory.errors import SettingError
 
 
+MANY = 24  # names that a message still lists
+
+
 @dataclass(frozen=True)
 class Named:
     """A constructor of another library, named but not imported: ``Named("torch.nn.Linear", {"in_features": 3})``."""
@@ -127,9 +130,12 @@ def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
     """
     known = list(known)
     if value not in known:
-        message = (
-            f"{argument} must be one of {', '.join(map(repr, known))}, but it is {value!r}. {nearest(value, known)}"
+        shown = (
+            ", ".join(map(repr, known))
+            if len(known) <= MANY
+            else f"{', '.join(map(repr, known[:6]))} … ({len(known)} in all)"
         )
+        message = f"{argument} must be one of {shown}, but it is {value!r}. {nearest(value, known)}"
         raise SettingError(message)
     return str(value)
 
