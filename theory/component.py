@@ -14,7 +14,6 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from theory.errors import SettingError
 
-
 MANY = 24  # names that a message still lists
 
 
