@@ -84,7 +84,7 @@ def plan(problem: Problem, last: float, state: str = "auto") -> Plan:
     features, columns = problem.features.shape[-2:]
     if (2 * features + columns) * UNIT * units > TRUSTED and any(way.state == "full" for way in ways):
         ways = [way for way in ways if way.state == "full"]
-    return min(ways, key=lambda way: way.products / (WORTH if way.state == "full" and len(chosen) > 1 else 1))
+    return min(ways, key=lambda way: way.products * (WORTH if way.state == "full" else 1.0))
 
 
 def check_state(state: str) -> tuple[str, ...]:
