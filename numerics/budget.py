@@ -12,6 +12,7 @@ Rounding enters in three ways (unit roundoff u, :math:`\gamma_n = nu/(1 - nu)` f
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 3.5, applied step by step.
 The solver's bound on its local error (``Integration.local_error``) is taken at its word.
+What a reduced state (``numerics.states``) rounds in K, G and H is bounded there, enters like the first two, and does not fade.
 """
 
 import math

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empirical.strategies import problems
-from numerics import integrate
+from numerics import integrate, states
 from numerics.budget import Budget
 from numerics.integrate import trajectory
 from numerics.plan import MAX_STIFFNESS, plan
@@ -169,8 +169,10 @@ def test_the_jacobian_of_a_row_solves_for_the_whole_state(layer, rule, name):
 
 @pytest.mark.parametrize("rule", FLOWS, ids=str)
 @pytest.mark.parametrize("name", sorted(STATES))
-def test_the_implicit_solver_is_inside_the_budget_for_every_flow(rule, name, monkeypatch):
-    p = Predictor(Setting(Linear(), rule, weight_decay=0.1), drawn((2, 3)), seed=1)
+@pytest.mark.parametrize("layer", [Linear(), CircularConv()])
+def test_the_implicit_solver_is_inside_the_budget_for_every_flow(layer, rule, name, monkeypatch):
+    x = drawn((2, 3)) if isinstance(layer, Linear) else drawn((1, 2, 3))
+    p = Predictor(Setting(layer, rule, weight_decay=0.1), x, seed=1)
     monkeypatch.setattr(integrate, "plan", lambda *given_: replace(plan(*given_), implicit=True))
     found, budget = trajectory(p.problem, TIMES, 1e-6, state=name), Budget(p)
     assert found.method == "Radau"
@@ -202,3 +204,29 @@ def test_the_state_is_chosen_by_cost_and_not_where_its_rounding_shows():
     assert chosen(5, 200, MAX_STIFFNESS * 1e4).state == "full"  # rounding in K would be carried so long
     assert not chosen(5, 200, 100.0).implicit
     assert chosen(5, 200, 1e6).implicit
+
+
+@pytest.mark.parametrize(
+    "rule", [GradientFlow(), HeavyBallFlow(0.5), GradientDescent(0.5), HeavyBall(0.5, 0.5)], ids=str
+)
+@pytest.mark.parametrize("name", ["dual", "gram"])
+def test_a_kernel_in_single_precision_is_inside_the_budget_of_that_precision_and_not_of_double(rule, name, monkeypatch):
+    """The rounding of K and G made so large that it is seen through the whole budget, over a long time."""
+
+    class Single(STATES[name]):
+        def __init__(self, problem, residual=None):
+            super().__init__(problem, residual)
+            for matrix in ("kernel", "outputs") if name == "dual" else ("matrix", "drive"):
+                setattr(self, matrix, getattr(self, matrix).astype(np.float32).astype(float))
+
+    p = Predictor(Setting(Linear(), rule), with_condition(4, 6, 5.0), seed=1)
+    monkeypatch.setitem(STATES, name, Single)
+    time, budget = 100.0, Budget(p)
+
+    def found():
+        return trajectory(p.problem, [time], 1e-13, state=name)
+
+    gap = np.linalg.norm(found().theta[0] - p.theta(time)[0])
+    assert gap > budget.integration(found(), 0, time)
+    monkeypatch.setattr(states, "UNIT", 2.0**-24)
+    assert gap <= budget.integration(found(), 0, time)
