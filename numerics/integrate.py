@@ -1,5 +1,6 @@
 """The oracle: the flow by an adaptive solver, the descent by its own recurrence. It knows no closed form."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from scipy.integrate import DOP853, Radau
 
 from numerics.arrays import Float, check_times, quiet
-from numerics.plan import StiffError, check_state, fastest_rate, plan
+from numerics.plan import StiffError, check_state, fastest_rate, plan, speeds
 from numerics.problem import Problem, assemble
 from numerics.rows import RowRadau, row_jacobian
 from numerics.slope import Function, Slope
@@ -216,15 +217,20 @@ def _solve(
         moved: Float = np.concatenate(optimizer.velocity(vectors, gradient, t)).view(np.float64)
         return moved
 
-    def velocity(t: float, flat: Float) -> Float:
-        return rule(t, flat, watched)
+    def velocity(ticks: float, flat: Float) -> Float:
+        return rule(ticks / clock, flat, watched) / clock
 
-    def rows(t: float) -> Any:
-        return row_jacobian(state, optimizer, lambda at, flat: rule(at, flat, state.gradient), t)
+    def rows(ticks: float) -> Any:
+        return row_jacobian(state, optimizer, lambda t, flat: rule(t, flat, state.gradient), ticks / clock).slower(
+            clock
+        )
 
     solver: Any = DOP853 if not implicit else Radau if dense else RowRadau
     options: dict[str, Any] = {"rows": rows} if implicit and not dense else {}
     rate = fastest_rate(problem)
+    # The solver's clock ticks about once in the fastest mode's time: scipy squares velocities, which must not underflow.
+    fastest = max(speeds(optimizer, rate, float(times[-1]) or 1.0)) if times.size else 0.0
+    clock = 2.0 ** round(math.log2(fastest)) if fastest > 0 else 1.0
     # A flow whose velocity is singular at 0 says how to get away from there.
     until = next((float(time) for time in times if time > 0), 0.0)
     done, vectors = (
@@ -241,7 +247,7 @@ def _solve(
     theta, errors, worst, spent = [], [], [], 0.0
     for time in times:
         if time > done:
-            run = solver(velocity, done, flat, float(time), rtol=rtol, atol=absolute, **options)
+            run = solver(velocity, done * clock, flat, float(time) * clock, rtol=rtol, atol=absolute, **options)
             while run.status == "running":
                 message = run.step()
                 largest = np.maximum(np.abs(run.y), np.abs(flat))
@@ -250,9 +256,7 @@ def _solve(
                 spent += np.sqrt(flat.size) * sum(float(allowed[part].max()) for part in counted)
                 flat = run.y
             if run.status == "failed":
-                message = (
-                    f"times must be reachable by the solver, but it stopped at {run.t:g}: {message} Use earlier times."
-                )
+                message = f"times must be reachable by the solver, but it stopped at {run.t / clock:g}: {message} Use earlier times."
                 raise SettingError(message)
             flat, done = run.y, float(time)
         final = flat.view(numbers).reshape((parts, -1))[0]

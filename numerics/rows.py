@@ -38,6 +38,11 @@ class RowJacobian:
     parts: int
     width: int
 
+    def slower(self, clock: float) -> "RowJacobian":
+        """The same where time is counted in so many ticks a unit."""
+        lead, coupling, matrix = (array / clock for array in (self.lead, self.coupling, self.matrix))
+        return RowJacobian(lead, coupling, matrix, self.parts, self.width)
+
     def resolvent(self, shift: complex) -> Callable[[Float], Float]:
         """The solution of (shift − J) x = b, for any b."""
         inverse = np.linalg.inv(shift * np.eye(self.matrix.shape[-1]) - self.matrix)

@@ -230,3 +230,15 @@ def test_a_kernel_in_single_precision_is_inside_the_budget_of_that_precision_and
     assert gap > budget.integration(found(), 0, time)
     monkeypatch.setattr(states, "UNIT", 2.0**-24)
     assert gap <= budget.integration(found(), 0, time)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+@pytest.mark.parametrize("name", sorted(STATES))
+@pytest.mark.parametrize("implicit", [False, True])
+def test_data_of_any_scale_are_integrated(scale, name, implicit, monkeypatch):
+    """Rates of 1e-200 and 1e200: the solver's squares of velocities would underflow or overflow."""
+    p = Predictor(Setting(Linear(), GradientFlow()), scale * drawn((3, 5)), seed=1)
+    monkeypatch.setattr(integrate, "plan", lambda *given_: replace(plan(*given_), implicit=implicit))
+    time = 3 / float(p.rates.max())
+    found = trajectory(p.problem, [time], 1e-8, state=name)
+    assert np.linalg.norm(found.theta[0] - p.theta(time)[0]) <= Budget(p).integration(found, 0, time)

@@ -288,16 +288,6 @@ ERRORS = [
         "Use state='auto'",
     ),
     (
-        lambda _: integrate(FLOW, ONE, times=1, slope=lambda y, target: y[0]),
-        "slope must return real numbers in the shape of the outputs, (1, 1)",
-        "Return the gradient",
-    ),
-    (
-        lambda _: integrate(FLOW, ONE, times=1, slope=lambda y, target: y / 0.0),
-        "slope must return finite numbers",
-        "Write it so",
-    ),
-    (
         lambda _: integrate(flow(optimizer=NesterovFlow()), ONE, times=1, slope=np.subtract),
         "optimizer must have a rule that is regular at time 0 with a slope",
         "Use GradientFlow",
@@ -339,7 +329,7 @@ MODULES = [
     *(THEORY / f"{name}.py" for name in ("component", "geometry", "setting", "starts", "targets")),
     *(THEORY / "layers" / f"{name}.py" for name in ("convolution", "layer", "windows")),
     *(THEORY / "optimizers").rglob("*.py"),
-    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "plan", "predictor", "problem", "slope")),
+    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "plan", "predictor", "problem")),
 ]
 
 

@@ -13,6 +13,7 @@ from numerics.plan import StiffError
 from numerics.predictor import Predictor
 from numerics.problem import assemble
 from numerics.relu_flow import integrate_relu
+from theory.errors import SettingError
 from theory.layers import Conv, Linear
 from theory.optimizers import GradientDescent, GradientFlow, HeavyBall, HeavyBallFlow
 from theory.setting import Setting
@@ -152,3 +153,21 @@ def test_the_slope_sees_outputs_and_targets_in_torchs_shapes():
     problem = assemble(Setting(Conv(3), GradientDescent(0.1), Given()), drawn((2, 1, 4, 5)), drawn((2, 3, 4, 5)))
     trajectory(problem, [2], slope=slope)
     assert seen == [((2, 3, 4, 5), (2, 3, 4, 5))] * 2
+
+
+@pytest.mark.parametrize(
+    ("slope", "beginning", "repair"),
+    [
+        (
+            lambda y, target: y[0],
+            r"slope must return real numbers in the shape of the outputs, \(1, 1\), but",
+            "Return the",
+        ),
+        (lambda y, target: 1j * y, "slope must return real numbers", "Return the gradient of the loss in each output"),
+        (lambda y, target: y + np.inf, r"slope must return finite numbers, but entry \(0, 0\) is inf", "Write it so"),
+    ],
+)
+def test_a_slope_that_is_none_is_refused(slope, beginning, repair):
+    problem = assemble(Setting(Linear(), GradientFlow()), [[1.0]])
+    with pytest.raises(SettingError, match=f"{beginning}.*{repair}"):
+        trajectory(problem, [1.0], slope=slope)
