@@ -8,6 +8,8 @@ less. The condition number of the data is printed beside the solvers' times, bec
 """
 
 import argparse
+import importlib
+import importlib.util
 import resource
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from scipy.integrate import solve_ivp
 from threadpoolctl import threadpool_limits
 
 from numerics.integrate import trajectory
+from numerics.plan import StiffError, plan
 from numerics.predictor import Predictor
 from theory.layers import CircularConv, Conv, Linear
 from theory.optimizers import GradientFlow
@@ -26,6 +29,7 @@ from theory.setting import Setting
 FEATURES, TIMES, TESTS = 784, 200, 100
 SHARE = {10: 0.65, 100: 0.80}
 """Of the product-and-write limit, wanted for so many training examples."""
+MOST_WORK = 6e10  # products of one integration: about half a minute
 
 
 def best(action: Callable[[], object], repeats: int) -> float:
@@ -125,42 +129,76 @@ def scaling(repeats: int) -> None:
 
 def solvers(repeats: int) -> None:
     print(
-        "the same equation by solvers, 10 features, 6 examples, until the slowest mode is learned, relative tolerance 1e-10"
+        "the same equation by solvers, until the slowest mode is learned, relative tolerance 1e-10; ratios are to the closed form"
     )
     rng = np.random.default_rng(0)
-    for condition in (3.0, 30.0, 100.0):
-        left, right = (np.linalg.qr(rng.standard_normal((size, 6)))[0] for size in (10, 6))
-        x = ((left * np.geomspace(1, 1 / condition, 6)) @ right.T).T
-        one_setting(x, condition, 3 * condition**2, repeats)
+    for features, conditions in ((10, (3.0, 30.0, 100.0, 1e4)), (200, (3.0, 30.0, 100.0))):
+        for condition in conditions:
+            left, right = (np.linalg.qr(rng.standard_normal((size, 6)))[0] for size in (features, 6))
+            x = ((left * np.geomspace(1, 1 / condition, 6)) @ right.T).T
+            one_setting(x, condition, 3 * condition**2, repeats)
 
 
 def one_setting(x: np.ndarray, condition: float, when: float, repeats: int) -> None:
-    """The closed form, our solver and scipy's on one set of data, with what scipy's answer is off by."""
+    """The closed form, our solver on each state and the peers on one set of data, with what each answer is off by."""
     setting = Setting(Linear(), GradientFlow())
     p = Predictor(setting, x)
+    exact = p.theta([when]).ravel()
+    name = f"{x.shape[1]} features, cond {condition:g}"
     closed = best(lambda: Predictor(setting, x).theta([when]), repeats)
-    row(f"cond {condition:g}: closed form, modes and all", closed)
-    full = best(lambda: trajectory(p.problem, [when]), 1)
-    row(f"cond {condition:g}: our solver", full, f"{full / closed:.0f} times the closed form")
+    row(f"{name}: closed form, modes and all", closed)
+
+    def compared(who: str, solve: Callable[[], np.ndarray]) -> None:
+        begin = time.perf_counter()
+        off = float(np.abs(solve() - exact).max())
+        spent = min(best(solve, 1), time.perf_counter() - begin) if x.shape[1] < 100 else time.perf_counter() - begin
+        row(f"{name}: {who}", spent, f"{spent / closed:.0f} times, off by {off:.1e}")
+
+    for state in ("auto", "full", "dual"):
+        try:
+            way = plan(p.problem, when, state)
+        except StiffError:
+            continue
+        if way.products > MOST_WORK:
+            print(f"  {name}: our solver, {state}: left out, about {way.products:.0e} products")
+            continue
+        how = f"{way.state}, {'Radau by rows' if way.implicit else 'DOP853'}"
+        compared(
+            f"our solver, {f'auto: {how}' if state == 'auto' else how}",
+            lambda state=state: trajectory(p.problem, [when], state=state).theta.ravel(),
+        )
+    if condition > (100 if x.shape[1] < 100 else 3):
+        return  # explicit solvers on the whole state would take minutes
     gram = p.problem.features[0] @ p.problem.features[0].T
     drive = p.problem.columns[0] @ p.problem.features[0].T
 
     def velocity(_: float, flat: np.ndarray) -> np.ndarray:
         return (drive - flat.reshape(drive.shape) @ gram).ravel()
 
-    for method in ("DOP853", "LSODA"):
+    for method in ("DOP853", "LSODA") if x.shape[1] < 100 else ("DOP853",):
         options: dict[str, Any] = {"method": method, "rtol": 1e-10, "atol": 1e-12}
-
-        def solve(options: dict[str, Any] = options) -> np.ndarray:
-            return solve_ivp(velocity, (0, when), p.problem.start.ravel(), **options).y[:, -1]
-
-        off = float(np.abs(solve() - p.theta([when]).ravel()).max())
-        spent = best(solve, 1)
-        row(
-            f"cond {condition:g}: scipy's {method} on the Gram matrix",
-            spent,
-            f"{spent / closed:.0f} times, off by {off:.1e}",
+        compared(
+            f"scipy's {method} on the Gram matrix",
+            lambda options=options: solve_ivp(velocity, (0, when), p.problem.start.ravel(), **options).y[:, -1],
         )
+    if importlib.util.find_spec("torchdiffeq") is not None:
+        compared("torchdiffeq's dopri8 on the Gram matrix", lambda: by_torchdiffeq(p, gram, drive, when))
+
+
+def by_torchdiffeq(p: Predictor, gram: np.ndarray, drive: np.ndarray, when: float) -> np.ndarray:
+    """The weights by torchdiffeq, a peer that is used where it is installed."""
+    torch, solver = importlib.import_module("torch"), importlib.import_module("torchdiffeq")
+    matrix, push = torch.tensor(gram), torch.tensor(drive)
+    found = solver.odeint(
+        lambda _, weight: push - weight @ matrix,
+        torch.tensor(p.problem.start[0]),
+        torch.tensor([0.0, when], dtype=torch.float64),
+        method="dopri8",
+        rtol=1e-10,
+        atol=1e-12,
+    )
+    last: np.ndarray = found[-1].numpy()
+    return last.ravel()
 
 
 def large() -> None:

@@ -13,7 +13,8 @@ from empirical.views import show
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.formula import letters, value
-from numerics.integrate import MAX_IMPLICIT, MAX_STIFFNESS, speeds, trajectory
+from numerics.integrate import trajectory
+from numerics.plan import StiffError, plan, speeds
 from numerics.predictor import Predictor
 from numerics.problem import assemble
 from numerics.spectrum import spectrum
@@ -129,13 +130,12 @@ class Measurement:
             times = np.array([1.0, self.case.reach])
         elif self.case.at_limit:
             times = np.array([math.log(1 / TRUNCATION) / slowest])
-            work = (
-                2 * fastest * times[0] * problem.start.size * problem.features.shape[-1]
-            )  # products; 12 stages a step
+            try:
+                work = plan(problem, float(times[0])).products
+            except StiffError:
+                return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
             if work > MAX_WORK:
                 return Level("not run", 0.0, f"integrating to the limit would take about {work:.0e} products")
-            if fastest * times[0] > MAX_STIFFNESS and problem.start.size > MAX_IMPLICIT:
-                return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
         else:
             times = np.array([0.2, 1.0]) * self.case.reach / speeds(problem.setting.optimizer, fastest, math.inf)[0]
         result = trajectory(problem, times)

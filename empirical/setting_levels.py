@@ -10,7 +10,8 @@ from empirical.levels import Level, judge
 from empirical.measure import LOW_RATE
 from empirical.train import obstacle
 from numerics.budget import Budget
-from numerics.integrate import StiffError, speeds, trajectory
+from numerics.integrate import trajectory
+from numerics.plan import StiffError, speeds
 from numerics.predictor import Predictor
 
 REACH = 5.0  # flow time, in units of that of the fastest mode: 1/s_max for a gradient flow

@@ -12,6 +12,7 @@ Rounding enters in three ways (unit roundoff u, :math:`\gamma_n = nu/(1 - nu)` f
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 3.5, applied step by step.
 The solver's bound on its local error (``Integration.local_error``) is taken at its word.
+What a reduced state (``numerics.states``) rounds in K, G and H is bounded there, enters like the first two, and does not fade.
 """
 
 import math
@@ -269,7 +270,20 @@ class Budget:
         g = gains(optimizer, self.rates, time)
         solver = self.condition * float(result.local_error[index]) * float(g.peak.sum(axis=-1)[:, 0].max())
         rounding = self.rounding(time, UNITS["float64"]) if optimizer.discrete else 0.0
-        return solver + rounding + self.evaluation(time)
+        return solver + rounding + self._reduced(result, index, time) + self.evaluation(time)
+
+    def _reduced(self, result: Integration, index: int, time: float) -> float:
+        """What a reduced state rounds in its residual, which enters with Φᵀ, and in its gradient."""
+        residual, gradient = float(result.residual_error[index]), float(result.gradient_error[index])
+        if residual == gradient == 0:
+            return 0.0
+        optimizer, time = self.predictor.setting.optimizer.rule.steady(time)
+        g = gains(optimizer, self.rates, time)
+        into_weight = (g.total @ g.gradient[..., None])[:, 0, 0]
+        worst = (g.peak @ g.gradient[..., None])[:, 0, 0]
+        pushed = self.problem.scale * self.sigma
+        fading = self.stretch * residual * _gathered(pushed * into_weight, pushed * worst, time)
+        return fading + self.condition * gradient * _gathered(into_weight, worst, time)
 
 
 def _gathered(total: Float, peak: Float, time: float) -> float:

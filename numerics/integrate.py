@@ -5,23 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
+from scipy.integrate import DOP853, Radau
 
-from numerics.arrays import Float, adjoint, check_times, quiet
+from numerics.arrays import Float, check_times, quiet
+from numerics.plan import StiffError, check_state, fastest_rate, plan, speeds
 from numerics.problem import Problem, assemble
+from numerics.rows import RowRadau, row_jacobian
+from numerics.slope import Function, Slope
+from numerics.states import STATES, State
 from theory.component import check_number
 from theory.errors import SettingError
-from theory.rule import transition
 from theory.setting import Setting
 
-MAX_STIFFNESS = 2e4  # fastest rate × time, above which the explicit solver would crawl
-MAX_IMPLICIT = 1000  # unknowns, above which the implicit solver's dense factorisation would
 MAX_STEPS = 10**7
+MAX_CALLS = 50_000  # of a slope of the user's, by the explicit solver
+MAX_DENSE = 300  # unknowns of an implicit solver that has no better Jacobian than differences of such a slope
 STEP_ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of the sums of a step with at most 12 stages
-
-
-class StiffError(SettingError):
-    """The equation is too stiff for its size to be solved up to the time asked for."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,20 @@ class Integration:
 
     Attributes:
         theta: Block weights at the times asked for, (T, blocks, q, d).
-        local_error: Up to each time, the sum of the solver's bounds on its local errors, Frobenius norm; 0 for a descent.
+        local_error: Up to each time, the sum of bounds on the errors made on the way, Frobenius norm of the weights: the solver's
+            local errors, and the rounding of the dual state. 0 for a descent of the weights themselves.
+        residual_error: Up to each time, a bound on the rounding of a reduced state's residual at any time, Frobenius norm.
+        gradient_error: Likewise of its gradient, in any direction.
         method: The solver's name.
+        state: What was integrated: "full", "dual" or "gram".
     """
 
     theta: Float
     local_error: Float
+    residual_error: Float
+    gradient_error: Float
     method: str
+    state: str
 
 
 def integrate(
@@ -49,6 +55,8 @@ def integrate(
     times: Any,
     rtol: float = 1e-10,
     seed: int = 0,
+    state: str = "auto",
+    slope: Function | None = None,
 ) -> Float:
     r"""Torch's weight at the given times, by solving the training equation itself.
 
@@ -61,12 +69,18 @@ def integrate(
         times: Finite flow times, or step counts for a descent, in any order.
         rtol: The solver's relative tolerance per step.
         seed: Seed of the draw.
+        state: What is carried: "full", the weights; "dual", their coordinates in the start and the features of the examples;
+            "gram", the weights with the Gram matrix of the features; "auto" takes the cheapest.
+        slope: Another loss, or a nonlinearity after the layer: a function of the layer's outputs (N, \*output shape) and the
+            targets that returns the gradient of the whole loss in the outputs, in their shape. The setting's own loss is then not
+            used; its weight decay is. None is the squared error.
 
     Returns:
         (T, \*weight shape).
 
     Raises:
-        SettingError: If a time is negative or infinite, or the problem is too stiff for its size.
+        SettingError: If a time is negative or infinite, the slope is not what it must be, or ``state`` is none of these.
+        StiffError: If the equation is too stiff for its size.
 
     Example:
         >>> from theory.layers import Linear
@@ -74,13 +88,17 @@ def integrate(
         >>> setting = Setting(Linear(), GradientDescent(0.25))
         >>> integrate(setting, [[1.0]], initial_weight=[[0.0]], times=[0, 1, 2]).ravel().tolist()
         [0.0, 0.25, 0.4375]
+        >>> integrate(setting, [[1.0]], initial_weight=[[0.0]], times=[1], slope=lambda y, target: 0 * y - 1).tolist()
+        [[[0.25]]]
     """
     problem = assemble(setting, inputs, targets, initial_weight, initial_bias, seed)
-    weight: Float = problem.to_torch(trajectory(problem, times, rtol).theta)[0]
+    weight: Float = problem.to_torch(trajectory(problem, times, rtol, state=state, slope=slope).theta)[0]
     return weight
 
 
-def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration:
+def trajectory(
+    problem: Problem, times: Any, rtol: float = 1e-10, *, state: str = "auto", slope: Function | None = None
+) -> Integration:
     """The trajectory of an assembled problem; see :func:`integrate`.
 
     Raises:
@@ -95,101 +113,154 @@ def trajectory(problem: Problem, times: Any, rtol: float = 1e-10) -> Integration
         raise SettingError(message)
     times = check_times(times, discrete=optimizer.discrete, allow_infinity=False)
     check_number("rtol", rtol, above=0, below=1)
-    order = np.argsort(times, kind="stable")
-    result = (_iterate if optimizer.discrete else _solve)(problem, times[order], rtol)
-    back = np.argsort(order, kind="stable")
-    return Integration(result.theta[back], result.local_error[back], result.method)
-
-
-def _iterate(problem: Problem, steps: Float, rtol: float) -> Integration:
-    optimizer: Any = problem.setting.optimizer.rule
-    if steps.size and steps[-1] > MAX_STEPS:
+    if optimizer.discrete and times.size and times.max() > MAX_STEPS:
         message = (
-            f"steps must be at most {MAX_STEPS} to be iterated, but one is {steps[-1]:g}. Use Predictor for so many."
+            f"steps must be at most {MAX_STEPS} to be iterated, but one is {times.max():g}. Use Predictor for so many."
         )
         raise SettingError(message)
-    state, done, theta = optimizer.initial_state(problem.start), 0, []
+    order = np.argsort(times, kind="stable")
+    ordered = times[order]
+    if slope is not None:
+        result = _sloped(problem, ordered, rtol, state, slope)
+    else:
+        way = plan(problem, float(times.max(initial=0.0)), state)
+        chosen = STATES[way.state](problem)
+        result = _iterate(chosen, ordered) if optimizer.discrete else _solve(chosen, ordered, rtol, way.implicit)
+    back = np.argsort(order, kind="stable")
+    errors = result.local_error[back], result.residual_error[back], result.gradient_error[back]
+    return Integration(result.theta[back], *errors, result.method, result.state)
+
+
+def _sloped(problem: Problem, times: Float, rtol: float, state: str, slope: Function) -> Integration:
+    """By another loss: its stiffness is not known before, and no row is like another."""
+    check_state(state)
+    if state == "gram":
+        message = (
+            "state must be full or dual with a slope, but it is gram, which is for the squared error. Use state='auto'."
+        )
+        raise SettingError(message)
+    features, columns = problem.features.shape[-2:]
+    name = state if state != "auto" else "dual" if columns < features else "full"
+    chosen, rule = STATES[name](problem, Slope(problem, slope)), problem.setting.optimizer.rule
+    if rule.discrete:
+        return _iterate(chosen, times)
+    if rule.departure(chosen.start, chosen.gradient, 1.0, 1.0)[0] > 0:  # type: ignore[attr-defined]
+        message = (
+            f"optimizer must have a rule that is regular at time 0 with a slope, but that of {rule} leaves it by a power series for "
+            "affine gradients. Use GradientFlow, HeavyBallFlow or a descent."
+        )
+        raise SettingError(message)
+    try:
+        return _solve(chosen, times, rtol, implicit=False, calls=MAX_CALLS)
+    except StiffError:
+        if chosen.start.size * len(rule.initial_state(0.0)) > MAX_DENSE:
+            raise
+        return _solve(chosen, times, rtol, implicit=True, dense=True)
+
+
+class _Watched:
+    """A state's gradient, which remembers the worst rounding of any call, and refuses too many."""
+
+    def __init__(self, state: State, calls: int | None) -> None:
+        self.state, self.left = state, calls
+        self.worst = 0.0, 0.0
+
+    def __call__(self, vector: Float) -> Float:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                message = (
+                    f"times must be reachable in {MAX_CALLS} calls of slope by the explicit solver, but they are not, and the state "
+                    f"has more than {MAX_DENSE} unknowns, {vector.size}. Use earlier times, a larger rtol, or fewer examples."
+                )
+                raise StiffError(message)
+        found = self.state.residual_error(vector), self.state.gradient_error(vector)
+        self.worst = max(self.worst[0], found[0]), max(self.worst[1], found[1])
+        return self.state.gradient(vector)
+
+
+def _iterate(state: State, steps: Float) -> Integration:
+    problem = state.problem
+    optimizer: Any = problem.setting.optimizer.rule
+    gradient = _Watched(state, None)
+    vectors, done, spent = optimizer.initial_state(state.start), 0, 0.0
+    theta, errors, worst = [], [], []
     with quiet():
         for target in steps.astype(int):
             for index in range(done, target):
-                state = optimizer.step(state, problem.gradient, index)
+                vectors = optimizer.step(vectors, gradient, index)
+                spent += state.step_error(vectors)
             done = target
-            theta.append(state[0])
-    return Integration(np.array(theta).reshape((-1, *problem.start.shape)), np.zeros(len(steps)), "recurrence")
+            theta.append(state.weight(vectors[0]) if done else problem.start)
+            errors.append(spent + (state.lifting_error(vectors[0]) if done else 0.0))
+            worst.append(gradient.worst)
+    return _integration(state, theta, errors, worst, "recurrence")
 
 
-def _solve(problem: Problem, times: Float, rtol: float) -> Integration:
+def _integration(state: State, theta: Any, errors: Any, worst: Any, method: str) -> Integration:
+    theta = np.array(theta).reshape((-1, *state.problem.start.shape))
+    residual, gradient = np.array(worst, dtype=np.float64).reshape((-1, 2)).T
+    return Integration(theta, np.array(errors, dtype=np.float64), residual, gradient, method, state.name)
+
+
+def _solve(
+    state: State, times: Float, rtol: float, implicit: bool, *, dense: bool = False, calls: int | None = None
+) -> Integration:
+    problem = state.problem
     optimizer: Any = problem.setting.optimizer.rule
-    shape = (len(optimizer.initial_state(problem.start)), *problem.start.shape)
+    watched = _Watched(state, calls)
+    parts = len(optimizer.initial_state(state.start))
+    numbers = state.start.dtype
 
-    def velocity(t: float, flat: Float) -> Float:
-        state = tuple(flat.reshape(shape))
-        return np.array(optimizer.velocity(state, problem.gradient, t)).ravel()
+    def rule(t: float, flat: Float, gradient: Any) -> Float:
+        vectors = tuple(flat.view(numbers).reshape((parts, -1)))
+        moved: Float = np.concatenate(optimizer.velocity(vectors, gradient, t)).view(np.float64)
+        return moved
 
-    pushed = adjoint(problem.setting.optimizer.precondition(np, adjoint(problem.features)))
-    # The trace of S, which for complex features is real.
-    trace = (problem.features.conj() * pushed).real.sum(axis=(1, 2))
-    rate = problem.scale * float(trace.max()) + problem.setting.weight_decay
-    last = float(times[-1]) if times.size else 0.0
-    fastest = max(speeds(optimizer, rate, last or 1.0))
-    stiff = fastest * last > MAX_STIFFNESS
-    if stiff and math.prod(shape) > MAX_IMPLICIT:
-        message = (
-            f"times must be at most {MAX_STIFFNESS / fastest:.3g} to be integrated with {math.prod(shape)} unknowns and a "
-            f"fastest rate near {fastest:.3g}, but one is {last:g}. Use earlier times, or fewer unknowns."
+    def velocity(ticks: float, flat: Float) -> Float:
+        return rule(ticks / clock, flat, watched) / clock
+
+    def rows(ticks: float) -> Any:
+        return row_jacobian(state, optimizer, lambda t, flat: rule(t, flat, state.gradient), ticks / clock).slower(
+            clock
         )
-        raise StiffError(message)
-    method = "Radau" if stiff else "DOP853"
-    options: dict[str, Any] = {"jac": lambda t, y: _jacobian(velocity, t, y.size)} if stiff else {}
+
+    solver: Any = DOP853 if not implicit else Radau if dense else RowRadau
+    options: dict[str, Any] = {"rows": rows} if implicit and not dense else {}
+    rate = fastest_rate(problem)
+    # The solver's clock ticks about once in the fastest mode's time: scipy squares velocities, which must not underflow.
+    fastest = max(speeds(optimizer, rate, float(times[-1]) or 1.0)) if times.size else 0.0
+    clock = 2.0 ** round(math.log2(fastest)) if fastest > 0 else 1.0
     # A flow whose velocity is singular at 0 says how to get away from there.
     until = next((float(time) for time in times if time > 0), 0.0)
-    done, state = optimizer.departure(problem.start, problem.gradient, rate, until) if until else (0.0, ())
-    flat = np.array(state).ravel()
+    done, vectors = (
+        optimizer.departure(state.start, watched, rate, until) if until else (0.0, optimizer.initial_state(state.start))
+    )
+    flat = np.concatenate(vectors).view(np.float64)
     # The absolute tolerance follows the size of the weights, or of the first move where they start at zero.
-    first = float(np.abs(problem.gradient(problem.start)).max()) / max(rate, np.finfo(float).tiny)
-    size = max(float(np.abs(problem.start).max()), first)
-    absolute = rtol * size if size > 0 else rtol
-    theta, errors, spent = [], [], 0.0
+    lead = np.arange(flat.size) % (flat.size // parts) < state.lead * numbers.itemsize // 8
+    moved = np.abs(state.gradient(state.start)).max(initial=0.0)
+    size = max(float(np.abs(problem.start).max()), float(moved) / max(rate, np.finfo(float).tiny))
+    absolute = np.where(lead, float(np.linalg.norm(problem.start)) or 1.0, size if size > 0 else 1.0) * rtol
+    # What is before the rows moves by decay only, and a step of it is 0 without.
+    counted = [lead, ~lead] if state.lead and problem.setting.weight_decay > 0 else [~lead]
+    theta, errors, worst, spent = [], [], [], 0.0
     for time in times:
         if time > done:
-            solution = solve_ivp(velocity, (done, time), flat, method=method, rtol=rtol, atol=absolute, **options)
-            if not solution.success:
-                stop = f"it stopped at {solution.t[-1]:g}: {solution.message}"
-                message = f"times must be reachable by the solver, but {stop} Use earlier times."
+            run = solver(velocity, done * clock, flat, float(time) * clock, rtol=rtol, atol=absolute, **options)
+            while run.status == "running":
+                message = run.step()
+                largest = np.maximum(np.abs(run.y), np.abs(flat))
+                # An accepted step keeps the RMS of error/(atol + rtol·|y|) below 1: at most √n (atol + rtol·max|y|) in norm.
+                allowed = absolute + (rtol + STEP_ROUNDING) * largest
+                spent += np.sqrt(flat.size) * sum(float(allowed[part].max()) for part in counted)
+                flat = run.y
+            if run.status == "failed":
+                message = f"times must be reachable by the solver, but it stopped at {run.t / clock:g}: {message} Use earlier times."
                 raise SettingError(message)
-            # Every accepted step keeps the RMS of error/(atol + rtol·|y|) below 1: at most √n (atol + rtol·max|y|) in norm.
-            largest = float(np.abs(solution.y).max())
-            allowed = absolute + (rtol + STEP_ROUNDING) * largest
-            spent += (len(solution.t) - 1) * np.sqrt(flat.size) * allowed
-            flat, done = solution.y[:, -1], float(time)
-        theta.append(flat.reshape(shape)[0] if time > 0 else problem.start)
-        errors.append(spent)
-    return Integration(np.array(theta).reshape((-1, *problem.start.shape)), np.array(errors), method)
-
-
-def speeds(optimizer: Any, rate: float, time: float) -> tuple[float, float]:
-    """The slowest and the fastest eigenvalue of a flow's rule on a mode of this rate, in modulus, at a time; zeros do not count.
-
-    Raises:
-        SettingError: If the rule is not finite then.
-
-    Example:
-        >>> from theory.optimizers import GradientFlow, HeavyBallFlow
-        >>> speeds(GradientFlow(), 4.0, 1.0)
-        (4.0, 4.0)
-        >>> [round(speed, 12) for speed in speeds(HeavyBallFlow(0.0), 4.0, 1.0)]
-        [2.0, 2.0]
-    """
-    rows, _ = transition(optimizer, rate, time)
-    matrix = np.array(rows, dtype=float)
-    if not np.isfinite(matrix).all():
-        message = f"optimizer must have a rule that stays finite, but that of {optimizer} is not at time {time:g}. Bound its rate."
-        raise SettingError(message)
-    values = np.abs(np.linalg.eigvals(matrix))
-    return float(values[values > 0].min(initial=values.max())), float(values.max())
-
-
-def _jacobian(velocity: Any, t: float, size: int) -> Float:
-    """The Jacobian of an affine velocity, column by column, exactly."""
-    still = velocity(t, np.zeros(size))
-    return np.stack([velocity(t, column) - still for column in np.eye(size)], axis=1)
+            flat, done = run.y, float(time)
+        final = flat.view(numbers).reshape((parts, -1))[0]
+        theta.append(state.weight(final) if time > 0 else problem.start)
+        errors.append(spent + (state.lifting_error(final) if time > 0 else 0.0))
+        worst.append(watched.worst)
+    return _integration(state, theta, errors, worst, "Radau" if implicit else "DOP853")

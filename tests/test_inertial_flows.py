@@ -14,7 +14,8 @@ import closedflow as cf
 from empirical.strategies import problems
 from numerics.arrays import quiet
 from numerics.budget import Budget, gains
-from numerics.integrate import integrate, speeds, trajectory
+from numerics.integrate import integrate, trajectory
+from numerics.plan import speeds
 from numerics.predictor import Predictor
 from numerics.problem import assemble
 from theory.errors import SettingError

@@ -12,6 +12,7 @@ from empirical.levels import SENSITIVITY, TOO_LOOSE, Level, judge, worst_of
 from empirical.measure import Measurement
 from empirical.train import obstacle
 from empirical.views import VIEWS, show
+from numerics import plan
 from numerics.predictor import Predictor
 from theory.errors import SettingError
 from theory.layers import Conv, Linear
@@ -195,8 +196,8 @@ def test_a_limit_that_is_too_far_is_not_run(monkeypatch):
 
 def test_an_equation_that_is_too_stiff_for_its_size_is_not_run(monkeypatch):
     case = next(case.values[0] for case in CASES if case.id.startswith("T2"))
-    monkeypatch.setattr(measure, "MAX_STIFFNESS", 1.0)
-    monkeypatch.setattr(measure, "MAX_IMPLICIT", 1)
+    monkeypatch.setattr(plan, "MAX_STIFFNESS", 1.0)
+    monkeypatch.setattr(plan, "MAX_IMPLICIT", 1)
     level = measured(case).integration()
     assert level.verdict == "not run"
     assert "too stiff" in level.reason

@@ -75,7 +75,10 @@ HEAVY = ("sympy", "torch", "numpy", "scipy", "sklearn", "hypothesis", "matplotli
 SIGNATURES = {
     "Setting": ["layer", "optimizer", "target", "loss", "weight_decay", "start"],
     "Predictor": ["setting", "inputs", "targets", "initial_weight", "initial_bias", "seed"],
-    "integrate": ["setting", "inputs", "targets", "initial_weight", "initial_bias", "times", "rtol", "seed"],
+    "integrate": [
+        *("setting", "inputs", "targets", "initial_weight", "initial_bias", "times", "rtol", "seed"),
+        *("state", "slope"),
+    ],
     "crosscheck": ["predictor", "steps", "weights", "biases", "dtype", "learning_rate"],
     "prove": ["claim", "shapes", "assume", "scalars", "flow"],
     "prove_weight": ["weight", "shapes", "rate", "start", "limit", "assume", "scalars", "flow"],

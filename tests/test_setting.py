@@ -16,7 +16,8 @@ import theory
 from empirical.strategies import problems
 from empirical.strategies import settings as random_settings
 from numerics.arrays import check_times, real_array
-from numerics.integrate import integrate, speeds, trajectory
+from numerics.integrate import integrate, trajectory
+from numerics.plan import speeds
 from numerics.predictor import Predictor, load
 from numerics.problem import assemble
 from theory.component import Component
@@ -30,6 +31,7 @@ from theory.optimizers import (
     GradientFlow,
     HeavyBall,
     HeavyBallFlow,
+    NesterovFlow,
     Optimizer,
     Preconditioned,
 )
@@ -289,7 +291,18 @@ ERRORS = [
         "steps must be at most 10000000",
         "Use P",
     ),
-    (lambda _: integrate(FLOW, np.ones((1, 40)), times=1e6), "times must be at most", "fewer unknowns"),
+    (lambda _: integrate(FLOW, np.ones((1, 1100)), times=1e6, state="full"), "times must be at most", "fewer features"),
+    (lambda _: integrate(FLOW, ONE, times=1, state="dul"), "state must be one of 'auto', 'full'", "Did you mean"),
+    (
+        lambda _: integrate(FLOW, ONE, times=1, state="gram", slope=np.subtract),
+        "state must be full or dual with a slope, but it is gram",
+        "Use state='auto'",
+    ),
+    (
+        lambda _: integrate(flow(optimizer=NesterovFlow()), ONE, times=1, slope=np.subtract),
+        "optimizer must have a rule that is regular at time 0 with a slope",
+        "Use GradientFlow",
+    ),
     (
         lambda _: integrate(flow(optimizer=Exploding()), ONE, initial_weight=ONE, times=2),
         "times must be reachable by the solver, but it stopped at 1",
@@ -368,7 +381,7 @@ MODULES = [
     *(THEORY / f"{name}.py" for name in ("component", "geometry", "setting", "starts", "targets")),
     *(THEORY / "layers" / f"{name}.py" for name in ("convolution", "layer", "windows")),
     *(THEORY / "optimizers").rglob("*.py"),
-    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "modes", "predictor", "problem")),
+    *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "modes", "plan", "predictor", "problem")),
 ]
 
 
