@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.hull_certificate import basis
-from numerics.hull_points import Array, pieces
+from numerics.hull_certificate import basis, lower_bound
+from numerics.hull_points import Array, Cloud, pieces
 from numerics.hull_result import One
 from numerics.whole_numbers import Whole, exponent_of, feasible, products, solve, whole
 
@@ -47,12 +47,25 @@ class _Problem:
     """A query and points, read as integers."""
 
     def __init__(self, points: Array, query: Array, exponent: int, kind: str) -> None:
-        self.points, self.exponent, self.kind = points, exponent, kind
+        self.points, self.given, self.exponent, self.kind = points, query, exponent, kind
         self.query: list[int] = [int(value) for value in whole(query, exponent)]
 
     def rows(self, index: Any) -> Whole:
         """Points as integers."""
         return whole(self.points[index], self.exponent)
+
+    def behind(self, direction: list[int], height: int) -> bool:
+        """Whether w·x_i < height for all points; floats with a bound on their rounding sort out those that need integers."""
+        if not self.points.dtype.kind == "f" or max(map(abs, direction)) >= 2**53:
+            return max(self.slopes(direction)) < height
+        cloud = Cloud(self.points, float(np.abs(self.given).max()))
+        query, towards = cloud.scaled(self.given), -np.array(direction, dtype=np.float64)
+        for piece in pieces(self.points):
+            gains, errors = lower_bound(towards, cloud.rows(piece, query))
+            near = piece.start + np.flatnonzero(gains <= errors)
+            if near.size and max(products(self.rows(near), direction)) >= height:
+                return False
+        return True
 
     def slopes(self, direction: list[int]) -> list[int]:
         """w·x_i of all points."""
@@ -64,9 +77,9 @@ class _Problem:
     def separates(self, direction: list[int]) -> bool:
         """Whether a direction proves the query outside."""
         height = sum(w * q for w, q in zip(direction, self.query, strict=True))
-        slopes = self.slopes(direction)
         if self.kind == "convex":
-            return max(slopes) < height
+            return self.behind(direction, height)
+        slopes = self.slopes(direction)
         level = slopes[0] if self.kind == "affine" else 0
         return all(slope == level for slope in slopes) and height != level
 

@@ -133,7 +133,7 @@ def _take(search: Search, offsets: Float, kept: Index, weights: Float, normal: F
 def _by_nnls(offsets: Float, distance: float) -> Float | None:
     unit = float(np.abs(offsets).max())
     if unit == 0:
-        return np.eye(1, len(offsets))[0]
+        return np.array([1.0] + [0.0] * (len(offsets) - 1))
     size = min(distance, float(np.linalg.norm(offsets[0]))) / unit
     system = np.vstack((offsets.T / unit, np.full(len(offsets), max(size, 1e-12))))
     target = np.zeros(len(system))

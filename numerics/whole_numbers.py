@@ -48,8 +48,11 @@ def whole(array: NDArray[Any], exponent: int) -> Whole:
     if largest == 0 or math.frexp(largest)[1] - exponent <= 53:
         found = np.ldexp(wide, -exponent).astype(np.int64)
         return found
-    ratios = np.array([int(Fraction(float(value)) / Fraction(2) ** exponent) for value in wide.flat], dtype=object)
-    return ratios.reshape(wide.shape)
+    mantissas, exponents = np.frexp(wide)
+    shifts = np.maximum(exponents - 53 - exponent, -53)  # a 0 has exponent 0; what is shifted down ends in zeros
+    down = np.ldexp(mantissas, 53 + np.minimum(shifts, 0)).astype(np.int64).astype(object)
+    lifted: Whole = down << np.maximum(shifts, 0).astype(object)
+    return lifted
 
 
 def products(rows: Whole, vector: list[int]) -> list[int]:
