@@ -75,11 +75,14 @@ def test_near_the_boundary_the_verdict_is_right_and_the_distance_is_known(offset
     foot = middle + far.weights @ (points - middle)
     outside = distance(foot + gap * scale * far.normal, points)
     rounding = 64 * np.finfo(float).eps * (1 + offset) * scale  # of the query itself
-    assert outside.status == "outside" and outside.verify()
-    assert abs(outside.upper - gap * scale) <= rounding and abs(outside.lower - gap * scale) <= rounding
+    assert outside.status == "outside"
+    assert outside.verify()
+    assert abs(outside.upper - gap * scale) <= rounding
+    assert abs(outside.lower - gap * scale) <= rounding
     inward = (middle - foot) / np.abs(middle - foot).max()
     inner = distance(foot + gap * scale * inward, points)
-    assert inner.status in ("inside", "undecided") and inner.verify()
+    assert inner.status in ("inside", "undecided")
+    assert inner.verify()
     assert inner.status == "inside" or gap * 1e-3 < 1e-12 * (1 + offset)
 
 
@@ -99,13 +102,15 @@ def test_span_and_affine_distances_are_those_of_least_squares():
         for query, lower, upper in zip(queries - base, found.lower, found.upper, strict=True):
             slow = np.linalg.norm(query - directions.T @ np.linalg.lstsq(directions.T, query, rcond=None)[0])
             assert lower - 1e-13 <= slow <= upper + 1e-13
-        assert found.verify() and found.margin > 1e10
+        assert found.verify()
+        assert found.margin > 1e10
 
 
 def test_a_hull_is_in_its_affine_hull_and_that_in_the_span():
     points, queries = clouds(5, 9), clouds(8, 9, 1)
     span, affine, convex = (distance(queries, points, kind) for kind in ("span", "affine", "convex"))
-    assert (span.lower <= affine.upper).all() and (affine.lower <= convex.upper).all()
+    assert (span.lower <= affine.upper).all()
+    assert (affine.lower <= convex.upper).all()
 
 
 @pytest.mark.parametrize("kind", ["span", "affine", "convex"])
@@ -114,7 +119,8 @@ def test_combinations_are_never_outside(kind):
     query = np.full(5, 0.2) @ points
     found = distance(query, points, kind)
     assert found.status == ("undecided" if kind == "convex" else "inside")
-    assert found.upper < 1e-13 and found.verify()
+    assert found.upper < 1e-13
+    assert found.verify()
     assert not found.reason or "exact=True" in found.reason
 
 
@@ -188,9 +194,14 @@ def test_an_unknown_kind_or_device_is_refused():
 
 def test_one_query_has_the_fields_of_one_and_a_batch_of_many():
     one, many = distance([2.0, 0.5], SQUARE), distance([[2.0, 0.5], [0.5, 0.25]], SQUARE)
-    assert one.weights.shape == (4,) and one.normal.shape == (2,) and one.status == "outside"
-    assert many.weights.shape == (2, 4) and many.normal.shape == (2, 2) and list(many.status) == ["outside", "inside"]
-    assert one.lower == many.lower[0] and str(many) == "convex: 1 outside, 1 inside, 0 undecided"
+    assert one.weights.shape == (4,)
+    assert one.normal.shape == (2,)
+    assert one.status == "outside"
+    assert many.weights.shape == (2, 4)
+    assert many.normal.shape == (2, 2)
+    assert list(many.status) == ["outside", "inside"]
+    assert one.lower == many.lower[0]
+    assert str(many) == "convex: 1 outside, 1 inside, 0 undecided"
     assert np.allclose(many.weights @ SQUARE, [[1.0, 0.5], [0.5, 0.25]])
 
 
@@ -206,7 +217,8 @@ def test_a_query_gets_the_same_verdict_alone_and_among_others():
 def test_torch_forms_the_same_verdicts(device, dtype):
     points, queries = clouds(500, 20).astype(dtype), (clouds(30, 20, 1) * 0.7).astype(dtype)
     ours, theirs = distance(queries, points), distance(queries, points, device=device)
-    assert list(ours.status) == list(theirs.status) and theirs.verify()
+    assert list(ours.status) == list(theirs.status)
+    assert theirs.verify()
     assert np.allclose(ours.upper, theirs.upper, rtol=1e-9)
 
 
@@ -220,7 +232,8 @@ def test_rough_prices_do_not_make_rough_bounds():
     points = clouds(2000, 30).astype(np.float32)
     queries = clouds(20, 30, 1)
     narrow, wide = distance(queries, points), distance(queries, points.astype(np.float64))
-    assert np.allclose(narrow.lower, wide.lower, rtol=1e-12) and np.allclose(narrow.upper, wide.upper, rtol=1e-12)
+    assert np.allclose(narrow.lower, wide.lower, rtol=1e-12)
+    assert np.allclose(narrow.upper, wide.upper, rtol=1e-12)
 
 
 def test_prices_are_off_by_no_more_than_they_say():
@@ -232,7 +245,8 @@ def test_prices_are_off_by_no_more_than_they_say():
         prices, by_point, by_query = Cloud(points).prices(direction, query)
         true = (points.astype(np.float64) - query) @ direction[0]
         off = np.abs(prices[0] - true)
-        assert (off <= by_point + by_query[0]).all() and off.max() > 0
+        assert (off <= by_point + by_query[0]).all()
+        assert off.max() > 0
         assert by_point.max() < 1e-2  # moved to the origin first: the offset does not enter
 
 
@@ -240,7 +254,9 @@ def test_search_that_may_not_go_on_is_undecided(monkeypatch):
     points = clouds(3000, 40)
     monkeypatch.setattr(hull_search.nearest, "__kwdefaults__", {"goal": 1e-10, "rounds": 1})
     found = distance(np.full(40, 0.2), points)
-    assert found.status == "undecided" and "rounds" in found.reason and found.verify()
+    assert found.status == "undecided"
+    assert "rounds" in found.reason
+    assert found.verify()
 
 
 @pytest.mark.parametrize(
