@@ -12,10 +12,9 @@ With :math:`y_i = x_i - q` in float64, each entry correct to :math:`u = \epsilon
 """
 
 import numpy as np
-from scipy.linalg import qr
 
 from numerics.arrays import Float
-from numerics.hull_points import EPS, NOTHING, Index
+from numerics.hull_points import EPS, NOTHING, basis
 
 
 def lower_bound(direction: Float, offsets: Float) -> tuple[Float, Float]:
@@ -75,12 +74,3 @@ def inside(weights: Float, offsets: Float) -> bool:
     missed = np.abs(missed) + (len(weights) + 6) * EPS * (np.abs(system) @ weights + 1)
     repair = np.abs(inverse) @ missed * (1 + 2 * size * EPS) + NOTHING
     return bool((weights[chosen] > repair + defect / (1 - defect) * repair.max()).all())
-
-
-def basis(columns: Float, size: int) -> Index:
-    """Up to ``size`` columns that are far from dependent, by a pivoted QR decomposition."""
-    _, triangle, order = qr(columns, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int((diagonal > max(columns.shape) * EPS * diagonal[0]).sum()) if diagonal[0] > 0 else 0
-    chosen: Index = order[: min(rank, size)]
-    return chosen

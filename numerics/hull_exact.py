@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.hull_certificate import basis, lower_bound
-from numerics.hull_points import Array, Cloud, pieces
+from numerics.hull_certificate import lower_bound
+from numerics.hull_points import Array, Cloud, basis, pieces
 from numerics.hull_result import One
 from numerics.whole_numbers import Whole, exponent_of, feasible, products, solve, whole
 

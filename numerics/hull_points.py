@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from numerics.arrays import Float
 from numerics.evaluation import Backend
@@ -25,6 +26,7 @@ FLOAT32_REACH = 1e15  # likewise of float32
 FAR = 8.0  # points this many times their spread away from the origin are moved before they are priced
 TORCH_EPS = {"highest": 2.0**-23, "high": 2.0**-10, "medium": 2.0**-7}
 NOTHING = 1e-150  # what underflow can take away
+SAMPLED = 1 << 24  # numbers among which a simplex is looked for
 CHUNK = 1 << 23  # numbers in a temporary array
 
 Array = NDArray[Any]
@@ -125,6 +127,20 @@ class Cloud:
         return found
 
     @cached_property
+    def simplex(self) -> Index | None:
+        """Points whose differences span every feature that varies, or None if none are found."""
+        size = int(self.varying.sum()) + 1
+        sample = np.unique(np.linspace(0, self.count - 1, 4 * size).astype(np.intp))
+        for index in (sample, np.arange(self.count)):
+            if len(index) < size or len(index) * size > SAMPLED:
+                continue
+            rows = self.rows(index, self.scaled(self.given[0]))[:, self.varying]
+            chosen = basis(np.column_stack((rows / (np.abs(rows).max() or 1.0), np.ones(len(rows)))).T, size)
+            if len(chosen) == size:
+                return index[chosen]
+        return None
+
+    @cached_property
     def _priced(self) -> tuple[Any, Float, Float, float]:
         """What prices are formed with: the array, the point subtracted from it, the norms of its rows, the roundoff of a product."""
         narrow = self.given.dtype.itemsize <= 2 or self.given.dtype == np.float32
@@ -188,3 +204,12 @@ class Cloud:
         products *= -2
         products += (norms**2).astype(products.dtype)
         return products
+
+
+def basis(columns: Float, size: int) -> Index:
+    """Up to ``size`` columns that are far from dependent, by a pivoted QR decomposition."""
+    _, triangle, order = qr(columns, mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(triangle))
+    rank = int((diagonal > max(columns.shape) * EPS * diagonal[0]).sum()) if diagonal[0] > 0 else 0
+    chosen: Index = order[: min(rank, size)]
+    return chosen

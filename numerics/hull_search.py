@@ -22,6 +22,9 @@ from numerics.hull_points import EPS, Array, Cloud, Index
 GOAL = 1e-10  # relative gap at which a search ends
 BEGIN, ADDED = 24, 24  # points at the start, and added at most in a round, or half of those with weight if that is more
 ROUNDS = 400  # of one query; then it is undecided
+WORK = 3e11  # products of one query in restricted problems, some minutes; likewise
+REFUSED = 8  # new points that turn out to be dependent, after which a round ends
+STEP = 1e-13  # relative: a distance that falls by less has not fallen
 BLOCK = 1 << 24  # prices formed at once
 
 
@@ -41,7 +44,9 @@ class Search:
         error: That rounding.
         rounds: How often the points were priced.
         done: Whether nothing is left to do.
+        work: Products spent on restricted problems, roughly.
         careful: Whether points are now added one by one.
+        stalls: Rounds in which that changed nothing.
     """
 
     query: Float
@@ -55,7 +60,9 @@ class Search:
     error: float = 0.0
     rounds: int = 0
     done: bool = False
+    work: float = 0.0
     careful: bool = False
+    stalls: int = 0
 
     @property
     def gap(self) -> float:
@@ -82,7 +89,7 @@ def nearest(cloud: Cloud, queries: Float, *, goal: float = GOAL, rounds: int = R
             prices, by_point, by_query = cloud.prices(directions, np.array([search.query for search in active]))
             for search, row, extra in zip(active, prices, by_query, strict=True):
                 _advance(cloud, search, row, by_point, float(extra), goal)
-                search.done |= search.rounds >= rounds
+                search.done |= search.rounds >= rounds or search.work > WORK
             active = [search for search in active if not search.done]
         found += searches
     return found
@@ -101,24 +108,32 @@ def _solve(cloud: Cloud, search: Search) -> None:
     weights = None if search.careful else _by_nnls(offsets, search.distance)
     if weights is not None:
         kept = np.flatnonzero(weights)
-        left, weights, normal = settle(offsets[kept], weights[kept])
+        left, weights, normal, _ = settle(offsets[kept], weights[kept])
         kept = kept[left]
+        search.work += offsets.size * len(kept)
         distance = float(np.linalg.norm(weights @ offsets[kept]))
-        if distance < search.distance * (1 - 1e-13):
+        if distance < search.distance * (1 - STEP):
             _take(search, offsets, kept, weights, normal)
             return
     search.careful = True  # nnls has come to its rounding; go on from where it was, point by point
-    kept, weights = np.arange(len(search.support)), search.weights
-    kept_first, weights, normal = settle(offsets[kept], weights)
-    kept = kept[kept_first]
+    kept, weights, normal, _ = settle(offsets[: len(search.support)], search.weights)
+    refused = 0
     for new in range(len(search.support), len(offsets)):
+        if refused >= REFUSED:
+            break
         length = float(np.linalg.norm(normal))
         if length == 0 or not offsets[new] @ normal < (1 - GOAL) * length * np.linalg.norm(weights @ offsets[kept]):
             continue
-        kept = np.append(kept, new)
-        left, weights, normal = settle(offsets[kept], np.append(weights, 0.0))
-        kept = kept[left]
+        more = np.append(kept, new)
+        left, lighter, turned, sure = settle(offsets[more], np.append(weights, 0.0))
+        search.work += offsets.shape[1] * len(more) ** 2
+        if sure:  # else the new point is in the affine hull of the others, and seems cheaper by rounding only
+            kept, weights, normal = more[left], lighter, turned
+        refused += not sure
+    before = search.distance
     _take(search, offsets, kept, weights, normal)
+    search.stalls += search.distance >= before * (1 - STEP)
+    search.done |= search.stalls > 1
 
 
 def _take(search: Search, offsets: Float, kept: Index, weights: Float, normal: Float) -> None:
@@ -146,11 +161,12 @@ def _by_nnls(offsets: Float, distance: float) -> Float | None:
     return weights / total if total > 0 and np.isfinite(total) else None
 
 
-def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float]:
+def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float, bool]:
     """From weights (k,) on offsets (k, d) down to a set whose affine nearest point has positive weights (Wolfe's minor cycle).
 
     Returns:
-        The rows that are left, their weights, and the direction of the nearest point of their affine hull.
+        The rows that are left, their weights, the direction of the nearest point of their affine hull, and whether they are affinely
+        independent; if not, the weights are as far as the cycle came.
     """
     rows: Index = np.arange(len(weights))
     for _ in range(len(weights)):
@@ -159,7 +175,7 @@ def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float]:
             break
         wanted, normal = found
         if (wanted > 0).all():
-            return rows, wanted / wanted.sum(), normal
+            return rows, wanted / wanted.sum(), normal, True
         below = wanted <= 0
         steps = np.where(below, weights / np.where(below, weights - wanted, 1), np.inf)
         steps = np.where(below & (weights <= 0), 0, steps)
@@ -167,7 +183,7 @@ def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float]:
         weights[steps.argmin()] = 0
         rows, weights = rows[weights > 0], weights[weights > 0]
         weights = weights / weights.sum()
-    return rows, weights, weights @ offsets[rows]
+    return rows, weights, weights @ offsets[rows], False
 
 
 def affine_nearest(offsets: Float) -> tuple[Float, Float] | None:

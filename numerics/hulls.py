@@ -10,7 +10,7 @@ import numpy as np
 
 from numerics import hull_exact, span
 from numerics.arrays import Float
-from numerics.hull_certificate import basis, inside, upper_bound
+from numerics.hull_certificate import inside, upper_bound
 from numerics.hull_points import EPS, Cloud, Index, checked
 from numerics.hull_result import Distance, One
 from numerics.hull_search import Search, nearest
@@ -118,7 +118,7 @@ def _inside(cloud: Cloud, search: Search) -> tuple[Index, Float] | None:
         return search.support, search.weights
     if search.distance > 1e-6 * float(np.linalg.norm(offsets, axis=1).max(initial=0)):
         return None
-    simplex = _simplex(cloud)
+    simplex = cloud.simplex
     if simplex is None:
         return None
     middle = cloud.rows(simplex, search.query).mean(axis=0)
@@ -132,18 +132,4 @@ def _inside(cloud: Cloud, search: Search) -> tuple[Index, Float] | None:
         support = np.flatnonzero(weights)
         if inside(weights[support], cloud.rows(support, search.query)):
             return support, weights[support]
-    return None
-
-
-def _simplex(cloud: Cloud) -> Index | None:
-    """Points that span every feature that varies, or None."""
-    size = int(cloud.varying.sum()) + 1
-    sample = np.unique(np.linspace(0, cloud.count - 1, 4 * size).astype(np.intp))
-    for index in (sample, np.arange(cloud.count)):
-        if len(index) < size or len(index) * size > 1 << 24:
-            continue
-        rows = cloud.rows(index, cloud.scaled(cloud.given[0]))[:, cloud.varying]
-        chosen = basis(np.column_stack((rows / (np.abs(rows).max() or 1.0), np.ones(len(rows)))).T, size)
-        if len(chosen) == size:
-            return index[chosen]
     return None
