@@ -57,15 +57,12 @@ def checked(argument: str, value: Any, ndim: Sequence[int]) -> Array:
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and max(int(array.max()), -int(array.min())) > WHOLE:
         message = f"{argument} must be integers of at most 2^53, but one is {max(int(array.max()), -int(array.min()))}. Rescale them."
         raise SettingError(message)
-    rows = np.atleast_2d(array)
-    for piece in pieces(rows):
-        if rows.dtype.kind == "f" and not np.isfinite(rows[piece]).all():
-            first, second = (int(i) for i in np.argwhere(~np.isfinite(rows[piece]))[0])
-            found = rows[piece][first, second]
-            message = (
-                f"{argument} must be finite, but row {first + piece.start} holds {found}. Replace or drop that row."
-            )
-            raise SettingError(message)
+    if not (np.isfinite(array.max()) and np.isfinite(array.min())):
+        rows = np.atleast_2d(array)
+        bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        found = rows[bad][~np.isfinite(rows[bad])][0]
+        message = f"{argument} must be finite, but row {bad} holds {found}. Replace or drop that row."
+        raise SettingError(message)
     return array
 
 
@@ -150,18 +147,19 @@ class Cloud:
             and (self.magnitude == 0 or 1 / FLOAT32_REACH < self.magnitude < FLOAT32_REACH)
         )
         dtype: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64)
-        centre = np.zeros(self.width)
-        for piece in pieces(self.given):
-            centre += self.scaled(self.given[piece]).sum(axis=0) / self.count
-        spread = np.ptp(self.scaled(self.given[:: max(1, self.count // 1000)]), axis=0)
-        if self.exponent or np.abs(centre).max() > FAR * spread.max():
+        centre, array = np.zeros(self.width), self.given
+        if not self.exponent:
+            array = array.astype(dtype, copy=False)
+            middle = (np.full(self.count, 1 / self.count, dtype) @ array).astype(np.float64)
+            spread = float(np.ptp(array[:: max(1, self.count // 1000)], axis=0).max())
+        if self.exponent or np.abs(middle).max() > FAR * spread:
+            centre = self.scaled(array[:1])[0] if self.exponent else middle
             array = np.empty(self.given.shape, dtype)
             for piece in pieces(self.given):
                 array[piece] = self.scaled(self.given[piece]) - centre
-        else:
-            array, centre = self.given.astype(dtype, copy=False), np.zeros(self.width)
-        norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
-        eps = EPS32 if narrow else EPS
+        eps, least = (EPS32, 1e-20) if narrow else (EPS, 1e-150)  # squares of less underflow
+        norms = np.sqrt(np.einsum("ij,ij->i", array, array)).astype(np.float64)
+        norms = np.maximum(norms * (1 + (self.width + 4) * eps), least)
         if self.device is None:
             return array, centre, norms, (self.width + 8) * eps
         backend = Backend(self.device, dtype.name)

@@ -224,11 +224,8 @@ def _advance(cloud: Cloud, search: Search, prices: Array, by_point: Float, extra
     exact, errors = _products(cloud, search, candidates)
     place = int((exact - errors).argmin())
     if exact[place] - errors[place] > search.lowest:
-        search.lowest, search.error, search.best = (
-            float(exact[place] - errors[place]),
-            float(errors[place]),
-            search.normal,
-        )
+        search.lowest, search.error = float(exact[place] - errors[place]), float(errors[place])
+        search.best = search.normal
     bound = search.distance * (1 - goal)
     wide[candidates] = exact + errors
     wide[search.support] = np.inf

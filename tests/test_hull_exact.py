@@ -151,6 +151,15 @@ def test_a_forged_exact_answer_is_found():
             answer.verify()
 
 
+def test_a_touching_direction_and_weights_of_another_sum_are_found():
+    corner = distance([0, 0], [[0, 0], [2, 0], [0, 2]], exact=True)
+    half = replace(corner.found[0], support=np.array([0]), weights=np.ones(1), rationals=(Fraction(1, 2),))
+    touching = replace(corner.found[0], status="outside", upper=1.0, rationals=None, integers=(-1, 0))
+    for forged in (half, touching):
+        with pytest.raises(SettingError, match="exact certificate"):
+            replace(corner, found=(forged,)).verify()
+
+
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 2**32))
 def test_simplex_gives_weights_or_a_reason_against_them(rows, columns, seed):
     rng = np.random.default_rng(seed)

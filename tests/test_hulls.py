@@ -10,6 +10,7 @@ from scipy.optimize import linprog, minimize
 
 from closedflow import SettingError, distance
 from numerics import hull_search
+from numerics.hull_certificate import inside
 from numerics.hull_points import Cloud
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -239,7 +240,7 @@ def test_rough_prices_do_not_make_rough_bounds():
 def test_prices_are_off_by_no_more_than_they_say():
     for offset in (0.0, 1e5):
         points = (clouds(200, 50) + offset).astype(np.float32)
-        query = clouds(1, 50, 1) + offset
+        query = np.full((1, 50), offset)
         direction = clouds(1, 50, 2)
         direction /= np.linalg.norm(direction)
         prices, by_point, by_query = Cloud(points).prices(direction, query)
@@ -248,6 +249,14 @@ def test_prices_are_off_by_no_more_than_they_say():
         assert (off <= by_point + by_query[0]).all()
         assert off.max() > 0
         assert by_point.max() < 1e-2  # moved to the origin first: the offset does not enter
+
+
+@pytest.mark.parametrize("depth", [1e-3, 1e-6, 1e-9])
+def test_positive_weights_near_a_query_outside_prove_nothing(depth):
+    triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    weights = np.array([0.5, depth / 10, 0.5])
+    assert not inside(weights, triangle - [-depth, 0.5])
+    assert inside(np.array([0.5 - depth, depth, 0.5]), triangle - [depth, 0.5])
 
 
 def test_search_that_may_not_go_on_is_undecided(monkeypatch):
