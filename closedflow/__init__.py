@@ -46,6 +46,7 @@ _HOMES = {
     "theory.time": ("time_from_steps",),
     "numerics.predictor": ("Predictor", "load"),
     "numerics.laws": ("GeneralizedChiSquare",),
+    "numerics.hulls": ("distance",),
     "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),

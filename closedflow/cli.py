@@ -299,6 +299,44 @@ def predict(
 
 
 @app.command
+def hull(
+    *,
+    train: Path,
+    test: Path,
+    kind: Literal["span", "affine", "convex"] = "convex",
+    exact: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    plot: Path | None = None,
+    json: Path | None = None,
+    device: str | None = None,
+    options: Data = Data(),
+) -> int:
+    """How far test images are outside the span, affine hull or convex hull of the training images.
+
+    Args:
+        train: Training images; all of them, unless --examples chooses.
+        test: Test images.
+        kind: Of what: span, affine (hull) or convex (hull).
+        exact: Decide in integers and rationals.
+        out: Also write a table with one line for each test image to this .csv file.
+        plot: Also draw a histogram of distance over diameter to this picture.
+        json: Also write summary and table to this file.
+        device: Where the products are formed: cpu or cuda by torch; numpy if left out.
+        options: Which images.
+    """
+    from closedflow.hull import Study
+
+    images = options.read(train)
+    if options.examples:
+        images = images.take(whole_numbers("examples", options.examples))
+    with progress() as report:
+        study = Study.of(images, options.read(test), kind, exact, device, report)
+    study.write(out, plot, json)
+    console().print(str(study), highlight=False, markup=False)
+    return UNDECIDED if study.counts["undecided"] else 0
+
+
+@app.command
 def prove(claim: Path, *, seconds: float = 20.0, json: Path | None = None) -> int:
     """A proof for all dimensions, an exact counterexample, or an honest "undecided".
 

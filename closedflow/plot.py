@@ -1,4 +1,4 @@
-"""Pictures: what a network makes of test images over time."""
+"""Pictures: what a network makes of test images over time, and how distances are spread."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +15,8 @@ def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence
     Raises:
         SettingError: If matplotlib is not installed, or the picture cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        message = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
-        raise SettingError(message) from None
-    if not path.suffix:
-        message = f"--plot must be a picture file, but {path} has no ending. Use a .png or .svg path."
-        raise SettingError(message)
     rows = min(SHOWN, len(inputs))
-    figure = Figure(figsize=(1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5), layout="constrained")
+    figure = _figure(path, 1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5)
     axes = figure.subplots(rows, len(titles) + 1, squeeze=False)
     for row in range(rows):
         for column, picture in enumerate([inputs[row], *(prediction[row] for prediction in predictions)]):
@@ -34,6 +26,37 @@ def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence
             axis.set_yticks([])
             if row == 0:
                 axis.set_title("input" if column == 0 else titles[column - 1], fontsize=9)
+    _write(path, figure)
+
+
+def draw_histogram(path: Path, values: Any, label: str, title: str) -> None:
+    """Draws how often values occur.
+
+    Raises:
+        SettingError: If matplotlib is not installed, or the picture cannot be written.
+    """
+    figure = _figure(path, 5.0, 3.0)
+    axis = figure.subplots()
+    axis.hist(values, bins="auto" if len(values) > 1 else 1, color="0.35", edgecolor="white", linewidth=0.5)
+    axis.set_xlabel(label)
+    axis.set_ylabel("queries")
+    axis.set_title(title, fontsize=9)
+    _write(path, figure)
+
+
+def _figure(path: Path, width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        message = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
+        raise SettingError(message) from None
+    if not path.suffix:
+        message = f"--plot must be a picture file, but {path} has no ending. Use a .png or .svg path."
+        raise SettingError(message)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _write(path: Path, figure: Any) -> None:
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:

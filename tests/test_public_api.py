@@ -62,6 +62,7 @@ NAMES = [
     "Zeros",
     "check_certificate",
     "crosscheck",
+    "distance",
     "integrate",
     "load",
     "prove",
@@ -84,6 +85,7 @@ SIGNATURES = {
     "prove_weight": ["weight", "shapes", "rate", "start", "limit", "assume", "scalars", "flow"],
     "verify": ["theorems", "setting", "inputs", "device", "seed"],
     "solve": ["setting"],
+    "distance": ["queries", "points", "kind", "exact"],
     "load": ["path"],
 }
 

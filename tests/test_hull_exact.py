@@ -1,0 +1,201 @@
+"""Exact decisions: against enumeration in integers, and every certificate checked again by a program of a few lines."""
+
+import itertools
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closedflow import SettingError, distance
+from numerics import hull_exact, whole_numbers
+from numerics.whole_numbers import exponent_of, feasible, products, solve, whole
+
+KINDS = ("span", "affine", "convex")
+
+
+def cross(a: tuple, b: tuple, c: tuple) -> int:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def in_a_triangle(query: tuple, points: list[tuple]) -> bool:
+    """Membership in the plane by Carathéodory's theorem: in a point, a segment or a triangle of points."""
+    if query in points:
+        return True
+    for a, b in itertools.combinations(points, 2):
+        between = all(min(a[i], b[i]) <= query[i] <= max(a[i], b[i]) for i in (0, 1))
+        if cross(a, b, query) == 0 and between:
+            return True
+    for a, b, c in itertools.combinations(points, 3):
+        sides = [cross(a, b, query), cross(b, c, query), cross(c, a, query)]
+        if cross(a, b, c) != 0 and (min(sides) >= 0 or max(sides) <= 0):
+            return True
+    return False
+
+
+def fractions(row: np.ndarray) -> list[Fraction]:
+    return [Fraction(value) for value in row.tolist()]
+
+
+def follows(found, query: np.ndarray, points: np.ndarray, kind: str) -> bool:
+    """The certificate of an exact answer for one query, in nothing but fractions and loops."""
+    rows, wanted = [fractions(row) for row in points], fractions(query)
+    if found.status == "inside":
+        weights = found.weights.tolist()
+        reached = [
+            sum((a * row[j] for a, row in zip(weights, rows, strict=True)), Fraction(0)) for j in range(len(wanted))
+        ]
+        fine = reached == wanted and (kind == "span" or sum(weights) == 1)
+        return fine and (kind != "convex" or min(weights) >= 0)
+    normal = [int(value) for value in found.normal]
+    heights = [sum(w * x for w, x in zip(normal, row, strict=True)) for row in rows]
+    height = sum(w * x for w, x in zip(normal, wanted, strict=True))
+    if kind == "convex":
+        return found.status == "outside" and height > max(heights)
+    level = heights[0] if kind == "affine" else 0
+    return found.status == "outside" and set(heights) == {level} != {height}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8),
+    st.tuples(st.integers(0, 4), st.integers(0, 4)),
+)
+def test_membership_in_the_plane_is_that_of_triangles(points, query):
+    found = distance(list(query), points, exact=True)
+    assert (found.status == "inside") == in_a_triangle(query, points)
+    assert found.verify()
+    assert follows(found, np.array(query), np.array(points), "convex")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.integers(1, 7), st.integers(1, 5), st.integers(0, 2**32), st.booleans())
+def test_every_exact_certificate_follows(kind, count, width, seed, floats):
+    rng = np.random.default_rng(seed)
+    points, query = rng.integers(-2, 3, (count, width)), rng.integers(-2, 3, width)
+    if floats:
+        points, query = points * 0.1, query * 0.1  # not what they look like: 3·0.1 ≠ 0.3
+    found = distance(query, points, kind, exact=True)
+    assert found.status in ("outside", "inside")
+    assert found.verify()
+    assert follows(found, query, points, kind)
+
+
+@pytest.mark.parametrize("kind", ["span", "affine"])
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32))
+def test_flat_membership_is_a_question_of_rank(kind, count, width, seed):
+    rng = np.random.default_rng(seed)
+    points, query = rng.integers(-2, 3, (count, width)), rng.integers(-2, 3, width)
+    base = points[0] if kind == "affine" else 0 * query
+    rank = np.linalg.matrix_rank(points - base)
+    inside = np.linalg.matrix_rank(np.vstack((points - base, query - base))) == rank
+    assert (distance(query, points, kind, exact=True).status == "inside") == inside
+
+
+def test_what_float64_leaves_open_is_decided():
+    line = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    on, off = np.full(3, 0.5), np.array([0.5, 0.5, np.nextafter(0.5, 1)])
+    assert list(distance([on, off], line).status) == ["undecided"] * 2
+    assert list(distance([on, off], line, exact=True).status) == ["inside", "outside"]
+
+
+@pytest.mark.parametrize("steps", [1, 10, 10**3, 10**6])
+def test_last_digits_on_a_facet_are_seen(steps):
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    ulp = np.spacing(0.5)
+    queries = np.array([[0.5, 0.5], [0.5 - steps * ulp, 0.5], [0.5 + steps * ulp, 0.5]])
+    assert list(distance(queries, points, exact=True).status) == ["inside", "inside", "outside"]
+
+
+def test_pixels_are_decided_in_high_dimension():
+    rng = np.random.default_rng(0)
+    points = rng.integers(0, 256, (400, 40), dtype=np.uint8)
+    queries = np.vstack((rng.integers(0, 256, (2, 40)), np.rint(points[:300].mean(axis=0))))
+    found = distance(queries, points, exact=True)
+    assert list(found.status) == ["outside", "outside", "inside"]
+    assert found.verify()
+    for number, query in enumerate(queries):
+        assert follows(distance(query, points, exact=True), query, points, "convex"), number
+
+
+def test_a_large_question_on_the_boundary_stays_open(monkeypatch):
+    monkeypatch.setattr(hull_exact, "LARGE", 3)
+    line = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    found = distance([0.5, 0.5, 0.5], line, exact=True)
+    assert found.status == "undecided"
+    assert "integers" in found.reason
+    assert found.verify()
+
+
+def test_a_long_simplex_gives_up(monkeypatch):
+    monkeypatch.setattr(whole_numbers, "PIVOTS", 1)
+    assert feasible(np.array([[1, 2], [3, 4]], dtype=object), [5, 6]) == (None, None)
+
+
+def test_a_forged_exact_answer_is_found():
+    inside = distance([1, 1], [[0, 0], [2, 0], [0, 2], [3, 3]], exact=True)
+    outside = distance([5, 1], [[0, 0], [2, 0], [0, 2], [3, 3]], exact=True)
+    assert inside.verify()
+    assert outside.verify()
+    weights = inside.found[0].rationals
+    forged = [
+        replace(inside, found=(replace(inside.found[0], rationals=tuple(2 * w for w in weights)),)),
+        replace(
+            inside, found=(replace(inside.found[0], rationals=(*weights[:-1], weights[-1] + Fraction(1, 10**30))),)
+        ),
+        replace(outside, found=(replace(outside.found[0], integers=(-1, 0)),)),
+    ]
+    for answer in forged:
+        with pytest.raises(SettingError, match="exact certificate"):
+            answer.verify()
+
+
+def test_a_touching_direction_and_weights_of_another_sum_are_found():
+    corner = distance([0, 0], [[0, 0], [2, 0], [0, 2]], exact=True)
+    half = replace(corner.found[0], support=np.array([0]), weights=np.ones(1), rationals=(Fraction(1, 2),))
+    touching = replace(corner.found[0], status="outside", upper=1.0, rationals=None, integers=(-1, 0))
+    for forged in (half, touching):
+        with pytest.raises(SettingError, match="exact certificate"):
+            replace(corner, found=(forged,)).verify()
+
+
+@given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 2**32))
+def test_simplex_gives_weights_or_a_reason_against_them(rows, columns, seed):
+    rng = np.random.default_rng(seed)
+    matrix, target = rng.integers(-3, 4, (rows, columns)), rng.integers(-3, 4, rows)
+    weights, dual = feasible(matrix.astype(object), target.tolist())
+    if weights is None:
+        assert (np.array(dual) @ matrix <= 0).all()
+        assert np.array(dual) @ target > 0
+    else:
+        assert min(weights.values(), default=0) >= 0
+        reached = [sum((w * int(matrix[i, j]) for j, w in weights.items()), Fraction(0)) for i in range(rows)]
+        assert reached == target.tolist()
+
+
+@pytest.mark.parametrize(("size", "largest"), [(1, 5), (3, 10), (12, 255), (30, 255), (4, 2**40)])
+def test_lifted_solution_solves_the_system(size, largest):
+    rng = np.random.default_rng(size)
+    matrix, target = rng.integers(-largest, largest, (size, size)), rng.integers(-largest, largest, size).tolist()
+    found = solve(matrix, target)
+    assert found is not None
+    for row, value in zip(matrix.tolist(), target, strict=True):
+        assert sum(a * x for a, x in zip(row, found, strict=True)) == value
+
+
+def test_singular_system_has_no_solution():
+    assert solve(np.array([[1, 2], [2, 4]]), [1, 2]) is None
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
+def test_floats_are_integers_times_a_power_of_two(values):
+    array = np.array(values)
+    exponent = exponent_of(array)
+    assert [int(v) * Fraction(2) ** exponent for v in whole(array, exponent)] == fractions(array)
+
+
+def test_products_do_not_overflow():
+    rows = np.array([[2**50, 2**50], [1, -1]])
+    assert products(rows, [2**20, 2**20]) == [2**71, 0]
+    assert products(rows, [3, 2**70]) == [3 * 2**50 + 2**120, 3 - 2**70]
