@@ -5,8 +5,8 @@ Everything heavy is imported inside the commands, so that ``closedflow --help`` 
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from closedflow import __version__
+from closedflow.terminal import console, progress, save, whole_numbers
 
 if TYPE_CHECKING:
     from empirical.data import Images
@@ -251,51 +252,9 @@ def predict(
         seed: Seed of the start.
         options: Which images.
     """
-    import numpy as np
+    from closedflow.prediction import predict_files
 
-    from numerics.files import whole_file
-    from numerics.predictor import Predictor
-    from theory.setting import Setting
-
-    chosen = Setting.load(setting)
-    images = options.read(train)
-    if options.examples:
-        images = images.take(whole_numbers("examples", options.examples))
-    tests = options.read(test)
-    predictor = Predictor(chosen, chosen.layer.arrange(images.values), seed=seed)
-    points, x = numbers("times", times), chosen.layer.arrange(tests.values)
-    arrays = {
-        "times": np.array(points),
-        "predictions": predictor.predict(x, points),
-        "loss": predictor.loss(points),
-        "weight": predictor.weight(points),
-        "setting": np.array(chosen.to_toml()),
-    }
-    if chosen.target.is_function:
-        arrays["error"] = predictor.error(x, points)
-    if (bias := predictor.bias(points)) is not None:
-        arrays["bias"] = bias
-    with whole_file(out) as file:
-        np.savez(file, **arrays)
-        if plot is not None:  # a picture that cannot be drawn leaves no file behind
-            from closedflow.plot import draw_predictions
-
-            letter = "k" if chosen.optimizer.discrete else "t"
-            titles = [f"{letter} = {point:g}" for point in points]
-            draw_predictions(plot, x, arrays["predictions"], titles)
-    out_console = console()
-    out_console.print(f"trained on {images.source} ({len(images.values)} in all)", highlight=False, markup=False)
-    out_console.print(f"tested on {tests.source} ({len(tests.values)} in all)", highlight=False, markup=False)
-    ranks, margin = predictor.spectrum.ranks, predictor.spectrum.margin
-    rank = ranks if len(ranks) <= 8 else f"{min(ranks)} to {max(ranks)} (of {len(ranks)} blocks)"
-    features = predictor.problem.features.shape[1]
-    out_console.print(f"rank {rank} of {features} features, {margin:.2g}× above rounding", highlight=False)
-    for index, point in enumerate(points):
-        error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
-        out_console.print(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}", highlight=False)
-    written = f"{out} and {plot}" if plot is not None else str(out)
-    out_console.print(f"written to {written}", highlight=False, markup=False, soft_wrap=True)
-    return 0
+    return predict_files(setting, options.read(train), options.read(test), options.examples, times, out, plot, seed)
 
 
 @app.command
@@ -372,55 +331,6 @@ def check(certificate: Path) -> int:
     holds = check_certificate(certificate)
     print(f"{'proved' if holds else 'not a proof'}: {certificate}")
     return 0 if holds else 1
-
-
-def save(path: Path, text: str) -> None:
-    """Writes a text whole or not at all."""
-    from numerics.files import whole_file
-
-    with whole_file(path) as file:
-        file.write(text.encode())
-
-
-def whole_numbers(option: str, text: str) -> list[int]:
-    """The whole numbers in a comma-separated list."""
-    values = numbers(option, text)
-    if any(value != value or value in (float("inf"), -float("inf")) or value != int(value) for value in values):
-        raise _bad(option, "whole numbers separated by commas", text, "Write, say, 0,5.")
-    return [int(value) for value in values]
-
-
-def numbers(option: str, text: str) -> list[float]:
-    """The numbers in a comma-separated list; inf is allowed."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise _bad(option, "numbers separated by commas", text, "Write, say, 0,10,inf.") from None
-
-
-def _bad(option: str, must: str, text: str, repair: str) -> Exception:
-    from theory.errors import SettingError
-
-    return SettingError(f"--{option} must be {must}, but it is {text!r}. {repair}")
-
-
-def console() -> Any:
-    """Where results go: colours only on a terminal, room for the table elsewhere."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 150)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, silent when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda name, number, total: bar.update(task, description=name, completed=number, total=total)
 
 
 def run(arguments: Sequence[str]) -> int:

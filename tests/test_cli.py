@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from closedflow import verdicts
-from closedflow.cli import numbers, run, whole_numbers
+from closedflow.cli import run
+from closedflow.terminal import numbers, whole_numbers
 from empirical import crosscheck
 from numerics.predictor import Predictor
 from theory.errors import SettingError
