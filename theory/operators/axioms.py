@@ -84,21 +84,22 @@ class Algebra(Reading):
                 yield from with_transpose(Axiom(label, product - self._identity(polynomial.shape[0]), (text,), "L-DIM"))
 
     def _penrose(self, name: str, a: Polynomial) -> Iterator[Axiom]:
-        p, one = self.letter(name), self._identity(a.shape[0])
+        p, one, shown = self.letter(name), self._identity(a.shape[0]), str(a)
+        ap, pa = a @ p, p @ a
         basic = name in self._mentioned
         source: tuple[str, ...] = (f"Penrose equations of {name}",)
         for text, polynomial in (
-            (f"({a}) @ {name} @ ({a}) == {a}", a @ p @ a - a),
-            (f"{name} @ ({a}) @ {name} == {name}", p @ a @ p - p),
-            (f"(({a}) @ {name}).T == ({a}) @ {name}", (a @ p).T - a @ p),
-            (f"({name} @ ({a})).T == {name} @ ({a})", (p @ a).T - p @ a),
+            (f"({shown}) @ {name} @ ({shown}) == {shown}", ap @ a - a),
+            (f"{name} @ ({shown}) @ {name} == {name}", p @ ap - p),
+            (f"(({shown}) @ {name}).T == ({shown}) @ {name}", ap.T - ap),
+            (f"({name} @ ({shown})).T == {name} @ ({shown})", pa.T - pa),
         ):
             yield from with_transpose(Axiom(text, polynomial, source, "L-PINV", basic))
-        lemma = "L-EXP" if str(a) in self.generators else "L-SQUARE" if self._is_definite(a) else ""
+        lemma = "L-EXP" if shown in self.generators else "L-SQUARE" if self._is_definite(a) else ""
         if lemma:
             positive = [name for value in a.terms.values() for name in self.coefficients.declared(value)]
-            source = (f"{a} is invertible", *dict.fromkeys(positive if lemma == "L-SQUARE" else ()))
-            for text, polynomial in ((f"({a}) @ {name} == I", a @ p - one), (f"{name} @ ({a}) == I", p @ a - one)):
+            source = (f"{shown} is invertible", *dict.fromkeys(positive if lemma == "L-SQUARE" else ()))
+            for text, polynomial in ((f"({shown}) @ {name} == I", ap - one), (f"{name} @ ({shown}) == I", pa - one)):
                 yield from with_transpose(Axiom(text, polynomial, source, lemma, basic))
 
     def _vanishing_squares(self, text: str, polynomial: Polynomial) -> Iterator[Axiom]:
@@ -127,8 +128,9 @@ class Algebra(Reading):
 
     def _flow(self, name: str, generator: Polynomial) -> Iterator[Axiom]:
         flow, integral = self.letter(name), self.letter(str(Integral(name)))
-        source = f"{name} = exp(-t ({generator}))"
-        text = f"{name} == I - ({generator}) @ integral({name})"
+        shown = str(generator)
+        source = f"{name} = exp(-t ({shown}))"
+        text = f"{name} == I - ({shown}) @ integral({name})"
         polynomial = flow - self._identity(generator.shape[0]) + generator @ integral
         yield from with_transpose(Axiom(text, polynomial, (source,), "L-EXP"))
         symmetry = self._symmetry(generator)
@@ -143,9 +145,10 @@ class Algebra(Reading):
                 if (generator @ middle - middle @ second).terms:
                     continue
                 right = self.letter(str(Integral(other)))
-                label = f"{integral} @ ({middle}) == ({middle}) @ {right}"
+                words = str(middle)
+                label = f"{integral} @ ({words}) == ({words}) @ {right}"
                 pair = f"{name} commutes" if name == other else f"{name} and {other} intertwine"
-                sources = (f"{pair} with {middle}",)
+                sources = (f"{pair} with {words}",)
                 yield from with_transpose(Axiom(label, integral @ middle - middle @ right, sources, "L-UNIQUE"))
             yield from self._products(name, other)
 
