@@ -177,8 +177,8 @@ def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float, bool]:
         if (wanted > 0).all():
             return rows, wanted / wanted.sum(), normal, True
         below = wanted <= 0
-        steps = np.where(below, weights / np.where(below, weights - wanted, 1), np.inf)
-        steps = np.where(below & (weights <= 0), 0, steps)
+        fall = weights - wanted
+        steps = np.where(below, np.where(fall > 0, weights / np.where(fall > 0, fall, 1), 0.0), np.inf)
         weights = np.maximum(weights + steps.min() * (wanted - weights), 0)
         weights[steps.argmin()] = 0
         rows, weights = rows[weights > 0], weights[weights > 0]

@@ -97,7 +97,10 @@ def test_what_float64_leaves_open_is_decided():
     line = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     on, off = np.full(3, 0.5), np.array([0.5, 0.5, np.nextafter(0.5, 1)])
     assert list(distance([on, off], line).status) == ["undecided"] * 2
-    assert list(distance([on, off], line, exact=True).status) == ["inside", "outside"]
+    found = distance([on, off], line, exact=True)
+    assert list(found.status) == ["inside", "outside"]
+    true = (off[2] - 0.5) * np.sqrt(2 / 3)  # from the diagonal
+    assert 0 < found.lower[1] <= true <= found.upper[1]
 
 
 @pytest.mark.parametrize("steps", [1, 10, 10**3, 10**6])
