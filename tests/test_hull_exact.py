@@ -154,6 +154,15 @@ def test_a_forged_exact_answer_is_found():
             answer.verify()
 
 
+def test_denominators_may_exceed_64_bits():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        line = rng.standard_normal((6, 1)) @ rng.standard_normal((1, 2)) + 1e-13 * rng.standard_normal((6, 2))
+        found = distance((line[0] + line[-1]) / 2, line, exact=True)
+        assert found.verify()
+        assert follows(found, (line[0] + line[-1]) / 2, line, "convex")
+
+
 def test_a_touching_direction_and_weights_of_another_sum_are_found():
     corner = distance([0, 0], [[0, 0], [2, 0], [0, 2]], exact=True)
     half = replace(corner.found[0], support=np.array([0]), weights=np.ones(1), rationals=(Fraction(1, 2),))
