@@ -19,9 +19,7 @@ from closedflow.terminal import console, progress, save, whole_numbers
 if TYPE_CHECKING:
     from empirical.data import Images
 
-BAD_INPUT = 2
-INTERNAL = 70
-UNDECIDED = 3
+BAD_INPUT, INTERNAL, UNDECIDED = 2, 70, 3
 
 HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
 EXAMPLES = """Examples:
@@ -41,6 +39,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # run() says that nothing was written
     help_format="plaintext",
 )
+app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
 
 
 @Parameter(name="*")
@@ -255,44 +254,6 @@ def predict(
     from closedflow.prediction import predict_files
 
     return predict_files(setting, options.read(train), options.read(test), options.examples, times, out, plot, seed)
-
-
-@app.command
-def hull(
-    *,
-    train: Path,
-    test: Path,
-    kind: Literal["span", "affine", "convex"] = "convex",
-    exact: Annotated[bool, Parameter(negative="")] = False,
-    out: Path | None = None,
-    plot: Path | None = None,
-    json: Path | None = None,
-    device: str | None = None,
-    options: Data = Data(),
-) -> int:
-    """How far test images are outside the span, affine hull or convex hull of the training images.
-
-    Args:
-        train: Training images; all of them, unless --examples chooses.
-        test: Test images.
-        kind: Of what: span, affine (hull) or convex (hull).
-        exact: Decide in integers and rationals.
-        out: Also write a table with one line for each test image to this .csv file.
-        plot: Also draw a histogram of distance over diameter to this picture.
-        json: Also write summary and table to this file.
-        device: Where the products are formed: cpu or cuda by torch; numpy if left out.
-        options: Which images.
-    """
-    from closedflow.hull import Study
-
-    images = options.read(train)
-    if options.examples:
-        images = images.take(whole_numbers("examples", options.examples))
-    with progress() as report:
-        study = Study.of(images, options.read(test), kind, exact, device, report)
-    study.write(out, plot, json)
-    console().print(str(study), highlight=False, markup=False)
-    return UNDECIDED if study.counts["undecided"] else 0
 
 
 @app.command

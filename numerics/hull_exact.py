@@ -6,6 +6,7 @@ float answer proposes; if its proposal fails, a simplex method in integers decid
 (features) that it turns out to need.
 """
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -22,11 +23,13 @@ LARGE = 120_000  # entries of a simplex table, above which a problem on the boun
 COLUMNS = 64  # points at the start of the simplex
 
 
-def decide(points: Array, query: Array, one: One, kind: str) -> One:
-    """The exact answer, from the float answer."""
+def decide(points: Array, query: Array, one: One, kind: str, unit: int = 0) -> One:
+    """The exact answer, from the float answer in units of 2^unit."""
     exponent = min(exponent_of(points), exponent_of(query))
     problem = _Problem(points, query, exponent, kind)
     found = problem.separated(one) or problem.combined(one) or problem.searched(one)
+    if found is not None and found.integers is not None and not found.lower > 0:
+        return replace(found, lower=min(shown(points, query, found, kind, unit), found.upper))
     if found is not None:
         return found
     reason = f"the query is on the boundary up to float64's floor, and {points.shape} points are too many to decide it in integers"
@@ -41,6 +44,13 @@ def holds(points: Array, query: Array, one: One, kind: str) -> bool:
     if one.status == "inside" and one.rationals is not None:
         return problem.reaches(dict(zip(map(int, one.support), one.rationals, strict=True)))
     return False
+
+
+def shown(points: Array, query: Array, one: One, kind: str, unit: int) -> float:
+    """The distance that the integer direction of an answer shows, in units of 2^unit."""
+    exponent = min(exponent_of(points), exponent_of(query))
+    gap = _Problem(points, query, exponent, kind).gap(list(one.integers or ()))
+    return float(gap * Fraction(2) ** (exponent - unit))
 
 
 class _Problem:
@@ -83,13 +93,22 @@ class _Problem:
         level = slopes[0] if self.kind == "affine" else 0
         return all(slope == level for slope in slopes) and height != level
 
+    def gap(self, direction: list[int]) -> Fraction:
+        """The distance that a separating direction shows, in units of 2^exponent, rounded down."""
+        height = sum(w * q for w, q in zip(direction, self.query, strict=True))
+        slopes = self.slopes(direction)
+        least = (
+            height - max(slopes) if self.kind == "convex" else abs(height - (slopes[0] if self.kind == "affine" else 0))
+        )
+        return Fraction(least, math.isqrt(sum(w * w for w in direction) << 80) + 1) * (2**40 - 1)
+
     def reaches(self, weights: dict[int, Fraction]) -> bool:
         """Whether rational weights prove the query inside."""
         if self.kind == "convex" and min(weights.values()) < 0:
             return False
         if self.kind != "span" and sum(weights.values()) != 1:
             return False
-        shared = np.lcm.reduce([value.denominator for value in weights.values()], dtype=object)
+        shared = math.lcm(*(value.denominator for value in weights.values()))
         scaled = [int(value * shared) for value in weights.values()]
         sums = products(self.rows(list(weights)).T, scaled)
         return all(total == shared * q for total, q in zip(sums, self.query, strict=True))

@@ -60,7 +60,7 @@ def hull_probability(points: int, features: int, variance: float = 1.0) -> HullP
     Example:
         >>> round(hull_probability(2, 1).outside, 12)      # of three numbers the last is the middle one in a third
         0.666666666667
-        >>> hull_probability(4, 2, 0.0).outside          # Wendel: (1 + 3) / 8
+        >>> round(hull_probability(4, 2, 0.0).outside, 12)          # Wendel: (1 + 3) / 8
         0.5
     """
     check_number("variance", variance, at_least=0)

@@ -147,7 +147,8 @@ class Distance:
 
         offsets = cloud.rows(one.support, query)
         tolerance = 1 + 1e-12
-        if self.kind != "span" and abs(one.weights.sum() - 1) > 1e-9:
+        rounding = len(one.weights) * EPS * float(np.abs(one.weights).sum())
+        if self.kind != "span" and one.rationals is None and abs(one.weights.sum() - 1) > 1e-9 + rounding:
             yield f"its weights sum to {one.weights.sum():.17g}"
         if self.kind == "convex" and (one.weights < 0).any():
             yield f"a weight is {one.weights.min():g}"
@@ -164,20 +165,23 @@ class Distance:
         if self.kind == "convex" and one.status != "inside":
             if upper_bound(one.weights, offsets) > one.upper * tolerance:
                 yield f"its point is {upper_bound(one.weights, offsets):g} away, not {one.upper:g}"
-            if one.lower > 0 and not one.lower - one.floor <= (seen := separation(cloud, query, -one.normal)) > 0:
+            seen = separation(cloud, query, -one.normal) if one.lower > 0 else 0.0
+            if one.integers is not None and seen < one.lower:
+                seen = max(seen, hull_exact.shown(self.points, given, one, self.kind, self.exponent))
+            if one.lower > 0 and not one.lower - one.floor <= seen > 0:
                 yield f"its direction shows a distance of {seen:g}, not {one.lower:g}"
 
     def _flat_faults(self, cloud: Cloud, query: Float, one: One) -> Iterator[str]:
         """The direction must be orthogonal to the points up to the floor, and the weights must lead to the nearest point."""
         origin = query * 0 if self.kind == "span" else cloud.scaled(cloud.given[0])
         reached = np.zeros_like(query)
-        size = 0.0
+        squares = 0.0
         for piece in pieces(cloud.given):
             rows = cloud.scaled(cloud.given[piece])
             inner, near = np.searchsorted(one.support, (piece.start, piece.stop))
             part = one.weights[inner:near, None] * rows[one.support[inner:near] - piece.start]
             reached += part.sum(axis=0)
-            size += float(np.linalg.norm(np.abs(part).sum(axis=0)))
+            squares += float((rows**2).sum())
             slope = np.abs((rows - origin) @ one.normal)
             allowed = (
                 64 * (cloud.width + cloud.count) * EPS * float(np.linalg.norm(rows - origin, axis=1).max()) + one.floor
@@ -185,7 +189,8 @@ class Distance:
             if one.status == "outside" and slope.max() > allowed:
                 yield f"its direction is not orthogonal to a point, by {slope.max():g}"
         gap = float(np.linalg.norm(reached - query))
-        slack = (cloud.width + cloud.count) * EPS * (size + float(np.linalg.norm(query))) + one.floor
+        size = float(np.sqrt(squares) * np.linalg.norm(one.weights))
+        slack = 4 * (cloud.width + cloud.count) * EPS * (size + float(np.linalg.norm(query))) + one.floor
         if gap > one.upper + slack:
             yield f"its weights lead {gap:g} away, not {one.upper:g}"
         if one.status == "outside" and abs((query - origin) @ one.normal) < one.lower - slack:

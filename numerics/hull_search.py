@@ -12,9 +12,9 @@ Each round prices all points with all directions at once, adds the worst violato
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 from scipy.optimize import nnls
 
+from numerics.affine_nearest import settle
 from numerics.arrays import Float
 from numerics.hull_certificate import lower_bound
 from numerics.hull_points import EPS, Array, Cloud, Index
@@ -159,60 +159,6 @@ def _by_nnls(offsets: Float, distance: float) -> Float | None:
         return None
     total = float(weights.sum())
     return weights / total if total > 0 and np.isfinite(total) else None
-
-
-def settle(offsets: Float, weights: Float) -> tuple[Index, Float, Float, bool]:
-    """From weights (k,) on offsets (k, d) down to a set whose affine nearest point has positive weights (Wolfe's minor cycle).
-
-    Returns:
-        The rows that are left, their weights, the direction of the nearest point of their affine hull, and whether they are affinely
-        independent; if not, the weights are as far as the cycle came.
-    """
-    rows: Index = np.arange(len(weights))
-    for _ in range(len(weights)):
-        found = affine_nearest(offsets[rows])
-        if found is None:
-            break
-        wanted, normal = found
-        if (wanted > 0).all():
-            return rows, wanted / wanted.sum(), normal, True
-        below = wanted <= 0
-        steps = np.where(below, weights / np.where(below, weights - wanted, 1), np.inf)
-        steps = np.where(below & (weights <= 0), 0, steps)
-        weights = np.maximum(weights + steps.min() * (wanted - weights), 0)
-        weights[steps.argmin()] = 0
-        rows, weights = rows[weights > 0], weights[weights > 0]
-        weights = weights / weights.sum()
-    return rows, weights, weights @ offsets[rows], False
-
-
-def affine_nearest(offsets: Float) -> tuple[Float, Float] | None:
-    """Weights with sum 1 of the nearest point of the affine hull to the origin, and that point; None for dependent points.
-
-    Example:
-        >>> weights, point = affine_nearest(np.array([[1.0, 1.0], [1.0, -3.0]]))
-        >>> weights.round(12).tolist(), point.round(12).tolist()
-        ([0.75, 0.25], [1.0, 0.0])
-    """
-    count, width = offsets.shape
-    if count > width + 1:
-        return None
-    first = int(np.einsum("ij,ij->i", offsets, offsets).argmin())
-    others = np.arange(count) != first
-    base = offsets[first]
-    if count == 1:
-        return np.ones(1), base
-    directions, triangle = qr((offsets[others] - base).T, mode="economic", check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    if diagonal.min() <= count * EPS * diagonal.max():
-        return None
-    inner = directions.T @ base
-    point = base - directions @ inner
-    point = point - directions @ (directions.T @ point)
-    weights = np.empty(count)
-    weights[others] = solve_triangular(triangle, -inner, check_finite=False)
-    weights[first] = 1 - weights[others].sum()
-    return weights, point
 
 
 def _advance(cloud: Cloud, search: Search, prices: Array, by_point: Float, extra: float, goal: float) -> None:

@@ -78,7 +78,9 @@ def distance(
     else:
         found, margin = span.distances(cloud, wide, affine=kind == "affine")
     if exact:
-        found = [hull_exact.decide(given, query, one, kind) for query, one in zip(rows, found, strict=True)]
+        found = [
+            hull_exact.decide(given, query, one, kind, cloud.exponent) for query, one in zip(rows, found, strict=True)
+        ]
     return Distance(kind, exact, given, asked, tuple(found), margin, cloud.exponent)
 
 

@@ -1,11 +1,11 @@
 r"""Distances to the span and the affine hull of points: one decomposition for all queries.
 
-With the modes :math:`\Phi = U\Sigma V^\top` of the points (for the affine hull, of the points less their mean) the distance is
-that of :math:`(I - UU^\top)q`, formed twice, so that it is orthogonal to rounding. The rank is decided in
-:mod:`numerics.spectrum`. Points that are off by the noise of that decision move a combination with weights w by noise·‖w‖: a
-query nearer than this counts as inside, one within a few times of it is undecided. So these verdicts are those of float64
-for the decided rank, unlike those about convex hulls; only a rank that equals the number of features in which anything
-differs needs no such reading.
+With the modes :math:`\Phi = U\Sigma V^\top` of the points (for the affine hull, of the points less the one nearest to their
+mean: such differences lose nothing far from the origin) the distance is that of :math:`(I - UU^\top)q`, formed twice, so that
+it is orthogonal to rounding. The rank is decided in :mod:`numerics.spectrum`. Points that are off by the noise of that
+decision move a combination with weights w by noise·‖w‖: a query nearer than this counts as inside, one within a few times of
+it is undecided. So these verdicts are those of float64 for the decided rank, unlike those about convex hulls; only a rank
+that equals the number of features in which anything differs needs no such reading.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from numerics.arrays import Float
 from numerics.hull_points import EPS, Cloud
 from numerics.hull_result import One
-from numerics.spectrum import regression
+from numerics.spectrum import spectrum
 
 DOUBT = 4.0  # times the floor, up to which a query is undecided
 LOOSEST = 1e-6  # of the query's size: a floor above it decides nothing
@@ -28,13 +28,20 @@ def distances(cloud: Cloud, queries: Float, *, affine: bool) -> tuple[list[One],
         ('outside', 4.0, [2.0, 3.0])
     """
     points = cloud.scaled(cloud.given)
-    middle = points.mean(axis=0) if affine else np.zeros(cloud.width)
+    centre = int(np.square(points - points.mean(axis=0)).sum(axis=1).argmin())
+    middle = points[centre].copy() if affine else np.zeros(cloud.width)
     differs = cloud.varying if affine else (cloud.given != 0).any(axis=0)
     agree = (queries[:, ~differs] == points[:1, ~differs]).all(axis=1)
     points -= middle
-    modes = regression(points.T[None], np.zeros((1, 0, cloud.count))).spectrum
+    if cloud.count > cloud.width:
+        thin, triangle = np.linalg.qr(points)
+        modes = spectrum(triangle.T[None], noise=cloud.count)
+        right = thin @ modes.right[0].T
+    else:
+        modes = spectrum(points.T[None])
+        right = modes.right[0].T
     rank, noise = modes.ranks[0], float(modes.floor[0])
-    basis, values = modes.left[0][:, :rank], modes.values[0][:rank]
+    basis, values, right = modes.left[0][:, :rank], modes.values[0][:rank], right[:, :rank]
     spans = rank == int(differs.sum())
     moved = queries - middle
     inner = moved @ basis
@@ -43,12 +50,11 @@ def distances(cloud: Cloud, queries: Float, *, affine: bool) -> tuple[list[One],
     if spans:  # what is left is in the features that do not vary, and exact
         rest[:, differs] = 0.0
     reached = inner / values
-    weights = (points @ (basis @ (reached / values).T)).T
-    reached = reached + (inner - (weights @ points) @ basis) / values
-    weights = (points @ (basis @ (reached / values).T)).T
+    weights = reached @ right.T
     if affine:
-        weights += (1 - weights.sum(axis=1, keepdims=True)) / cloud.count
-    lengths, sizes = np.linalg.norm(rest, axis=1), np.linalg.norm(moved, axis=1) + np.abs(middle).max()
+        weights[:, centre] = 0.0  # its difference is 0, and any weight would do
+        weights[:, centre] = 1 - weights.sum(axis=1)
+    lengths, sizes = np.linalg.norm(rest, axis=1), np.linalg.norm(moved, axis=1)
     floors = 4 * (cloud.width + rank) * EPS * sizes + (0.0 if spans else 1.0) * noise * np.linalg.norm(reached, axis=1)
     support, found = np.arange(cloud.count), []
     for weight, vector, length, size, floor, exactly in zip(weights, rest, lengths, sizes, floors, agree, strict=True):

@@ -97,7 +97,10 @@ def test_what_float64_leaves_open_is_decided():
     line = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     on, off = np.full(3, 0.5), np.array([0.5, 0.5, np.nextafter(0.5, 1)])
     assert list(distance([on, off], line).status) == ["undecided"] * 2
-    assert list(distance([on, off], line, exact=True).status) == ["inside", "outside"]
+    found = distance([on, off], line, exact=True)
+    assert list(found.status) == ["inside", "outside"]
+    true = (off[2] - 0.5) * np.sqrt(2 / 3)  # from the diagonal
+    assert 0 < found.lower[1] <= true <= found.upper[1]
 
 
 @pytest.mark.parametrize("steps", [1, 10, 10**3, 10**6])
@@ -149,6 +152,15 @@ def test_a_forged_exact_answer_is_found():
     for answer in forged:
         with pytest.raises(SettingError, match="exact certificate"):
             answer.verify()
+
+
+def test_denominators_may_exceed_64_bits():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        line = rng.standard_normal((6, 1)) @ rng.standard_normal((1, 2)) + 1e-13 * rng.standard_normal((6, 2))
+        found = distance((line[0] + line[-1]) / 2, line, exact=True)
+        assert found.verify()
+        assert follows(found, (line[0] + line[-1]) / 2, line, "convex")
 
 
 def test_a_touching_direction_and_weights_of_another_sum_are_found():

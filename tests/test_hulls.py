@@ -107,6 +107,17 @@ def test_span_and_affine_distances_are_those_of_least_squares():
         assert found.margin > 1e10
 
 
+@pytest.mark.parametrize("offset", [1e4, 1e8])
+def test_affine_weights_lose_nothing_far_from_the_origin(offset):
+    points = clouds(3, 6) + offset
+    query = points.mean(axis=0) + np.eye(6)[0]
+    found = distance(query, points, "affine")
+    assert found.verify()
+    assert abs(found.weights.sum() - 1) < 1e-12
+    near = distance(query - offset, points - offset, "affine")
+    assert abs(found.upper - near.upper) < 1e-14 * offset
+
+
 def test_a_hull_is_in_its_affine_hull_and_that_in_the_span():
     points, queries = clouds(5, 9), clouds(8, 9, 1)
     span, affine, convex = (distance(queries, points, kind) for kind in ("span", "affine", "convex"))

@@ -1,0 +1,47 @@
+"""The arguments of ``closedflow hull``; what it does is in :mod:`closedflow.hull`, which is imported when it runs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from closedflow.cli import UNDECIDED, Data, console, progress, whole_numbers
+
+AS_THEY_ARE = Data()
+
+
+def hull(
+    *,
+    train: Path,
+    test: Path,
+    kind: Literal["span", "affine", "convex"] = "convex",
+    exact: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    plot: Path | None = None,
+    json: Path | None = None,
+    device: str | None = None,
+    options: Data = AS_THEY_ARE,
+) -> int:
+    """How far test images are outside the span, affine hull or convex hull of the training images.
+
+    Args:
+        train: Training images; all of them, unless --examples chooses.
+        test: Test images.
+        kind: Of what: span, affine (hull) or convex (hull).
+        exact: Decide in integers and rationals.
+        out: Also write a table with one line for each test image to this .csv file.
+        plot: Also draw a histogram of distance over diameter to this picture.
+        json: Also write summary and table to this file.
+        device: Where the products are formed: cpu or cuda by torch; numpy if left out.
+        options: Which images.
+    """
+    from closedflow.hull import Study
+
+    images = options.read(train)
+    if options.examples:
+        images = images.take(whole_numbers("examples", options.examples))
+    with progress() as report:
+        study = Study.of(images, options.read(test), kind, exact, device, report)
+    study.write(out, plot, json)
+    console().print(str(study), highlight=False, markup=False)
+    return UNDECIDED if study.counts["undecided"] else 0
