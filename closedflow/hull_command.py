@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from closedflow.cli import UNDECIDED, Data, console, progress, whole_numbers
+from closedflow.cli import UNDECIDED, Data
+from closedflow.terminal import console, progress, whole_numbers
 
 AS_THEY_ARE = Data()
 
