@@ -35,7 +35,7 @@ def check_certificate(certificate: str | Mapping[str, Any] | Path) -> bool:
     text = _text(certificate)
     try:
         table = json.loads(text)
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         return kernel.check_certificate(text)  # which says what is wrong with it
     if not isinstance(table, dict) or not {"equation", "start"} <= set(table) <= set(_PARTS):
         return kernel.check_certificate(text)
