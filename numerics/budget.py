@@ -235,7 +235,9 @@ class Budget:
         relative = unit * self.condition**2
         on_the_way = self._propagated(chosen, time, relative, relative, relative, iterated=False)
         # W(t) is the limit plus what is left of the way; of the latter at most all of it, and of its computed value, is wrong.
-        return min(on_the_way, self._at_infinity(unit) + 2 * self.truncation(time, chosen))
+        found = min(on_the_way, self._at_infinity(unit) + 2 * self.truncation(time, chosen))
+        lost = np.where(self.rates > 0, chosen.response_error(np, self.rates, time), 0.0) * self.travel
+        return found + UNITS["float64"] * self.stretch * float(np.linalg.norm(lost))
 
     def _at_infinity(self, unit: float) -> float:
         r"""The limit's sensitivity to a relative error of Φ.
