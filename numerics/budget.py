@@ -189,8 +189,13 @@ class Budget:
             return inside
         return inside + self.start - p._start_modes @ adjoint(p.spectrum.left)
 
-    def _propagated(self, optimizer: Optimizer, time: float, forward: float, product: float, state: float) -> float:
-        """The effect up to a time of relative errors in the residual, in the product with Φᵀ, and in the state."""
+    def _propagated(
+        self, optimizer: Optimizer, time: float, forward: float, product: float, state: float, *, iterated: bool = True
+    ) -> float:
+        """The effect up to a time of relative errors in the residual, in the product with Φᵀ, and in the state.
+
+        A formula is not ``iterated``: no step rounds its weight, but what a rule remembers has rounded factors.
+        """
         optimizer, time = optimizer.steady(time)
         g = gains(optimizer, self.rates, time)
         c, decay = self.problem.scale, self.predictor.setting.weight_decay
@@ -207,7 +212,7 @@ class Budget:
         total += product * c * self.sizes["features"] * residuals * once
         total += product * decay * weight * _gathered(into_weight, worst, time)
         memory = [weight] + [float(g.peak[:, row, 0].max()) * moved for row in range(1, g.peak.shape[1])]
-        columns = enumerate(memory)
+        columns = list(enumerate(memory))[0 if iterated else 1 :]
         carried = sum(size * _gathered(g.total[:, 0, column], g.peak[:, 0, column], time) for column, size in columns)
         return self.stretch * (total + (state * carried if optimizer.discrete else 0.0) + state * weight)
 
@@ -224,25 +229,44 @@ class Budget:
     def evaluation(self, time: float, optimizer: Optimizer | None = None) -> float:
         """Rounding of the closed form itself in float64: a backward-stable SVD, a relative error max(d, M)·eps of Φ, and Φ's own."""
         noise = self.problem.setting.layer.feature_noise(self.problem.input_shape)
-        relative = (4 * max(self.problem.lengths) + 2 * noise) * UNITS["float64"] * self.condition**2
+        unit = (4 * max(self.problem.lengths) + 2 * noise) * UNITS["float64"]
         chosen, time = (optimizer or self.predictor.setting.optimizer.rule).steady(time)
         if math.isinf(time):
-            return self._at_infinity(relative)
-        on_the_way = self._propagated(chosen, time, relative, relative, relative)
+            return self._at_infinity(unit)
+        relative = unit * self.condition**2
+        on_the_way = self._propagated(chosen, time, relative, relative, relative, iterated=False)
         # W(t) is the limit plus what is left of the way; of the latter at most all of it, and of its computed value, is wrong.
-        return min(on_the_way, self._at_infinity(relative) + 2 * self.truncation(time, chosen))
+        found = min(on_the_way, self._at_infinity(unit) + 2 * self.truncation(time, chosen))
+        lost = np.where(self.rates > 0, chosen.response_error(np, self.rates, time), 0.0) * self.travel
+        return found + UNITS["float64"] * self.stretch * float(np.linalg.norm(lost))
 
-    def _at_infinity(self, relative: float) -> float:
-        r"""The limit's sensitivity to Φ: κ for the solution, κ²/‖Φ‖ for what no weights fit (Wedin), each times δ."""
-        kept = self.predictor.spectrum.values[self.predictor.spectrum.values > 0]
+    def _at_infinity(self, unit: float) -> float:
+        r"""The limit's sensitivity to a relative error of Φ.
+
+        It is the least-squares solution of :math:`A = [\sqrt c\,\tilde\Phi^\top; \sqrt\mu I]`.
+        Wedin's: :math:`\|A^+\|\|\delta A\|(\|W\| + \|A^+\|\|r\|)`, r what is left of the targets and of the penalty. Decay
+        bounds :math:`\|A^+\|` by :math:`1/\sqrt\mu`, the kept modes by :math:`1/(\sqrt c\,\sigma_{\min})`: whichever says less.
+        The rounding of RΦ is :math:`\kappa(R)` units of its size. That of R multiplies it from the left by
+        :math:`I + E`, :math:`\|E\| \le \kappa(R)^2` units, for which the solution has condition 1.
+        """
+        values = self.predictor.spectrum.values
+        kept = values[values > 0]
         if kept.size == 0:
-            return relative * self.stretch * self.sizes["start"]
-        condition = float(kept.max() / kept.min())
+            return unit * self.stretch * self.condition**2 * self.sizes["start"]
+        c, decay = self.problem.scale, self.predictor.setting.weight_decay
+        size, final = math.sqrt(c * float(kept.max()) ** 2 + decay), float(np.linalg.norm(self._final))
         ending = float(np.linalg.norm(self._final @ self.features - self.problem.columns))
-        weight = self.sizes["start"] + 2 * float(np.linalg.norm(self.travel)) + float(np.linalg.norm(self._final))
-        return (relative * self.stretch) * (
-            condition * (weight + self.sizes["targets"] / float(kept.max())) + condition**2 * ending / float(kept.max())
-        )
+        weight = self.sizes["start"] + 2 * float(np.linalg.norm(self.travel)) + final
+        # (inverse in the original coordinates, in these, r): ‖A⁺R‖ is often far less than ‖A⁺‖‖R‖.
+        inverse, written = np.where(values > 0, 1 / np.where(values > 0, values, 1), 0), self.predictor.writing
+        reach = min(float(np.linalg.norm(inverse[..., None] * written)), self.stretch / float(kept.min()))
+        cases = [(reach / math.sqrt(c), 1 / (math.sqrt(c) * float(kept.min())), math.sqrt(c) * ending)]
+        if decay > 0:
+            left = math.hypot(math.sqrt(c) * ending, math.sqrt(decay) * final)
+            cases.append((self.stretch / math.sqrt(decay), 1 / math.sqrt(decay), left))
+        known = weight + math.sqrt(c) * self.sizes["targets"] / size
+        sensitivity = min(outer * size * (known + inner * left) for outer, inner, left in cases)
+        return unit * (self.condition * sensitivity + self.stretch * self.condition**2 * known)
 
     def gap(self, learning_rate: float, steps: int) -> float | None:
         """How far the companion descent can be from the flow at the same time; None where no bound is derived.

@@ -52,7 +52,8 @@ def affine_parts(p: "Predictor", x: Float, times: Any) -> Iterator[tuple[Float, 
     modes = p.writing @ features
     outside = features - p.reading @ modes
     # What rounding alone left of a column in the range of Φ is no direction: else no law would ever be a point mass.
-    noise = 4 * max(p.problem.features.shape[1:]) * math.sqrt(rows) * EPS * np.abs(features).max(axis=1, keepdims=True)
+    noise = 4 * max(p.problem.features.shape[1:]) * math.sqrt(rows) * EPS * p.coordinates.condition
+    noise = noise * np.abs(features).max(axis=1, keepdims=True)
     outside = np.where(np.abs(outside).max(axis=1, keepdims=True) > noise, outside, 0.0)
     for index in range(len(still)):
         v = kept[index] * outside + p.reading @ (residual[index][..., None] * modes)

@@ -14,9 +14,11 @@ from closedflow import (
     GradientDescent,
     GradientFlow,
     HeavyBall,
+    Identity,
     Linear,
     LinearMap,
     Nesterov,
+    Preconditioned,
     Predictor,
     Setting,
     SettingError,
@@ -100,6 +102,20 @@ def test_without_spread_the_law_is_the_point_mass_at_the_error_of_a_zero_start()
     law = p.error_law(x, 0.5, 0.0)
     assert law.point_mass
     assert law.mean() == p.from_start(0 * p.problem.start).error(x[None], 0.5).item()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("condition", [1.0, 1e4, 1e10])
+def test_it_is_a_point_mass_under_an_ill_conditioned_preconditioner_too(condition, seed):
+    """What the trip through R and back leaves is √condition roundings of an example; an example not learned has a spread."""
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    matrix = (basis * np.geomspace(1, 1 / condition, 6)) @ basis.T
+    x = rng.standard_normal((3, 6))
+    optimizer = Preconditioned(GradientFlow(), ((matrix + matrix.T) / 2).tolist())
+    p = Predictor(Setting(Linear(), optimizer, Identity()), x)
+    assert p.error_law(x[0], math.inf, 1.0).point_mass
+    assert not p.error_law(rng.standard_normal(6), math.inf, 1.0).point_mass
 
 
 def test_what_is_learned_for_certain_is_a_point_mass():

@@ -13,6 +13,7 @@ Array = Any
 Walk = Callable[[Sequence[int]], Iterator[tuple[Array, Array]]]
 
 BLOCK = 2**18  # factors that are held at once
+PAIRINGS = 5  # of steps that are multiplied before the state is moved by them
 
 
 def at_steps(xp: Any, s: Array, t: Array, walk: Walk) -> tuple[Array, Array]:
@@ -82,22 +83,45 @@ def scheduled_descent(xp: Any, x: Array, t: Array, schedule: Schedule) -> tuple[
     return at_steps(xp, x, t, walk)
 
 
-def accelerated_descent(xp: Any, x: Array, t: Array, momentum: Callable[[int], float]) -> tuple[Array, Array]:
-    r"""The residual of torch's Nesterov SGD whose momentum is :math:`\beta_j` at step j, and one minus it, by its recurrence.
+def accelerated_descent(xp: Any, x: Array, t: Array, friction: Callable[[Array], Array]) -> tuple[Array, Array]:
+    r"""The residual of torch's Nesterov SGD whose momentum at step j is :math:`\beta_j = 1 -` friction, and one minus it.
 
-    :math:`v_{j+1} = \beta_j v_j + x u_j`, :math:`u_{j+1} = u_j - x u_j - \beta_j v_{j+1}`; the progress by its own, in which
-    :math:`x(1 - p_j)` stands for :math:`x u_j`, so that nothing cancels as :math:`x \to 0`.
+    :math:`v_{j+1} = \beta_j v_j + x u_j`, :math:`u_{j+1} = u_j - x u_j - \beta_j v_{j+1}`. Steps are multiplied in pairs, pairs
+    in pairs and so on, without the identity: a product's error is relative to how far it moves, and
+    :math:`(1 + b)(1 + a) = 1 + a + b + ba`. Of residual and progress the smaller is carried, and the other one is one minus it.
+
+    Args:
+        xp: The array namespace.
+        x: Learning rate times eigenvalue.
+        t: Step counts.
+        friction: Of steps, (n,), each :math:`1 - \beta_j`.
     """
 
+    def products(begin: int, end: int) -> Sequence[Array]:
+        drag = friction(xp.arange(begin, end)).reshape((-1,) + (1,) * len(x.shape))
+        beta, nothing = 1 - drag, 0 * drag
+        parts = [-x * (1 + beta), 0 * x - beta * beta, x + nothing, 0 * x - drag]
+        for _ in range(min(PAIRINGS, (end - begin - 1).bit_length())):
+            if len(parts[0]) % 2:
+                parts = [xp.concatenate((part, xp.zeros_like(part[:1]))) for part in parts]
+            a, b, c, d = (part[::2] for part in parts)
+            e, f, g, h = (part[1::2] for part in parts)
+            parts = [a + e + (e * a + f * c), b + f + (e * b + f * d), c + g + (g * a + h * c), d + h + (g * b + h * d)]
+        return parts
+
     def walk(counts: Sequence[int]) -> Iterator[tuple[Array, Array]]:
-        residual, progress = xp.ones_like(x), xp.zeros_like(x)
-        moved, gained, done = xp.zeros_like(x), xp.zeros_like(x), 0
+        residual, progress, buffer, done = xp.ones_like(x), xp.zeros_like(x), xp.zeros_like(x), 0
+        block = max(1, BLOCK // max(1, math.prod(x.shape)))
         for count in counts:
-            for index in range(done, count):
-                beta, slope, push = momentum(index), x * residual, x * (1 - progress)
-                moved, gained = beta * moved + slope, beta * gained + push
-                residual, progress = residual - slope - beta * moved, progress + push + beta * gained
-            done = count
+            while done < count:
+                end = min(count, done + block)
+                for a, b, c, d in zip(*products(done, end), strict=True):
+                    moved = a * residual + b * buffer
+                    buffer = buffer + (c * residual + d * buffer)
+                    early, progress, residual = xp.abs(progress) < 0.5, progress - moved, residual + moved
+                    progress = xp.where(early, progress, 1 - residual)
+                    residual = xp.where(early, 1 - progress, residual)
+                done = end
             yield residual, progress
 
     return at_steps(xp, x, t, walk)

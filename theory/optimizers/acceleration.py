@@ -50,8 +50,34 @@ class AcceleratedDescent(Descent):
         return weight - self.learning_rate * (slope + momentum * buffer), buffer
 
     def response(self, xp: Any, s: Array, t: Array) -> tuple[Array, Array]:
-        """The recurrence itself, for all modes at once; linear in the largest step."""
-        return accelerated_descent(xp, self.learning_rate * s, t, lambda index: (index + 1) / (index + 4))
+        """The recurrence itself, for all modes at once, the steps multiplied in pairs; linear in the largest step."""
+        return accelerated_descent(xp, self.learning_rate * s, t, lambda index: 3 / (index + 4))
+
+    def response_error(self, xp: Any, s: Array, time: float) -> Array:
+        r"""Twenty-four roundings a step, each at most of the way moved so far, :math:`1 - g \le \min(1, xk^2)` up to a constant.
+
+        A step or pair rounds four times four numbers, one step in 32 moves the state, and the propagator carries an error on by at
+        most 3. What is older than :math:`8/x + 8/(4 - 3x)` steps has decayed: :math:`\sqrt{1 - x}` a step up to :math:`x = 1`, then
+        at most :math:`1 - \tfrac34(4 - 3x)`.
+        """
+        x = self.learning_rate * s
+        moving = (x > 0) & (x < 4 / 3)
+        memory = xp.where(moving, 8 / xp.where(moving, x, 1.0) + 8 / xp.where(moving, 4 - 3 * x, 1.0), math.inf)
+        return 8 + 24 * xp.minimum(memory, time + 0 * x) * xp.minimum(x * time**2, 1 + 0 * x)
+
+    def propagator_bound(self, xp: Any, s: Array, time: float) -> list[list[Array]]:
+        r"""From an energy of the look-ahead point :math:`y_j = u_j + \beta_j V_j`, with :math:`x = \eta s` and :math:`V = \eta v`.
+
+        :math:`E_j = x y_j^2 + (1 - x)V_j^2`, with :math:`x \le 1` and :math:`\delta_j = \beta_{j+1} - \beta_j = 3/((j+3)(j+4))`,
+        has :math:`\sqrt{E_{j+1}} \le (\sqrt{1 - x} + \delta_j\sqrt x)\sqrt{E_j} \le \sqrt{1 + \delta_j^2}\sqrt{E_j}`, so it
+        never rises by more than 1.06 in all; and :math:`|V_{j+1}| \le \sqrt{E_j} + \delta_j\sqrt x|V_j|`, :math:`\delta_j \le 1/4`,
+        so :math:`|V| \le 1.42\sqrt{E}`. Beyond, with :math:`a = x - 1 \le 1/3`, :math:`y_{j+1} = a(\beta_j V_j - y_j)` and
+        :math:`V_{j+1} = x y_j + (\delta_j - a\beta_j)V_j` leave :math:`|y| \le 1, |V| \le 2` invariant. :math:`|u| \le |y| + |V|`.
+        """
+        eta, root = self.learning_rate, xp.sqrt(self.learning_rate * s)
+        far = 1.5 / xp.where(root > 0, root, 1.0)
+        reach = xp.where(root * (1 + 2 * time) > 1.5, far, 1 + 2 * time + 0 * root) + 2
+        return [[1.06 + 2 * root, eta * reach], [2 * root / eta, 2 + 0 * root]]
 
     def max_learning_rate(self, s_max: float) -> float:
         r""":math:`4/(3 s_{max})`: the momentum tends to 1, and Nesterov's limit is :math:`2(1 + \beta)/((1 + 2\beta)s_{max})`."""

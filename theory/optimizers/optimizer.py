@@ -40,6 +40,10 @@ class Optimizer(Component):
         """
         self.lacks("response", "the residual and the progress in floating point")
 
+    def response_error(self, xp: Any, s: Array, time: float) -> Array:
+        """The error of ``response`` in units of rounding of 1, beside that of a relative rounding of s; of each mode."""
+        return 4 + 0 * s
+
     def limit_residual(self, xp: Any, s: Array) -> Array:
         """The residual at infinite time: 0 in every mode that converges, 1 in the null space."""
         return xp.where(s > 0, xp.zeros_like(s), xp.ones_like(s))
