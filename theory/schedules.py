@@ -1,7 +1,7 @@
 r"""Learning-rate schedules: a multiplier :math:`m(t) \ge 0` of the rate, of flow time or of the number of steps.
 
 What a schedule does is said by formulas, piece by piece: the multiplier and its integral :math:`\tau(t) = \int_0^t m`. The
-formulas are what is proved (:mod:`theory.varying`), and what is evaluated, in float64 by the standard library alone.
+formulas are what is proved (:mod:`theory.varying`), and what is evaluated: m in float64 by the standard library alone, τ by mpmath.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from theory.errors import SettingError
 if TYPE_CHECKING:
     import sympy
 
+LATEST = 1e300
 BETWEEN = 32  # times before the one asked for at which the sign is looked at, where no formula says it
 
 
@@ -86,26 +87,38 @@ class Schedule(Component):
         return list(map(self, times))
 
     def integral(self, time: float) -> float:
-        r""":math:`\tau(t)` at one finite time, with a relative error of a few units of rounding.
+        r""":math:`\tau(t)` at one finite time, to the last digit: as many digits are carried as its terms cancel.
 
         Raises:
-            SettingError: If m is negative or not finite up to there.
+            SettingError: If m is negative or not finite at that time, or τ is.
         """
         self(time)
-        value: float = _formulas().evaluated(_integral(self), time)
+        value: float = _integral(self, float(time))
+        if not 0 <= value < math.inf:
+            message = (
+                f"schedule must be finite and at least 0 at every time, but the integral of {self} up to {time:g} is {value:g}. "
+                "Use a formula without poles, or ask for earlier times."
+            )
+            raise SettingError(message)
         return value
 
     def reach(self, flow_time: float) -> float:
-        """The time at which τ reaches ``flow_time``, by bisection; inf where it never does."""
+        """The time at which τ reaches ``flow_time``, by bisection; inf where it never does, or beyond 1e300."""
         if self.total is not None and flow_time >= self.total:
             return math.inf
-        low, high = 0.0, 1.0
-        while self.integral(high) < flow_time:
-            low, high = high, 2 * high
-            if high > 1e18:
+        low, high, factor = 0.0, 1.0, 2.0
+        while self.integral(high) < flow_time:  # ever larger strides: from 1 to 1e300 in ten
+            if high >= LATEST:
                 return math.inf
-        for _ in range(60):
-            middle = (low + high) / 2
+            low, high, factor = high, min(high * factor, LATEST), min(factor * factor, LATEST)
+        while low == 0 and high > 1 / LATEST and self.integral(high / factor) >= flow_time:
+            high, factor = high / factor, min(factor * factor, high * LATEST)
+        low = max(low, high / factor)
+        while high > 2 * low:  # in ratio, then in distance
+            middle = math.sqrt(low) * math.sqrt(high)
+            low, high = (middle, high) if self.integral(middle) < flow_time else (low, middle)
+        for _ in range(54):
+            middle = low + (high - low) / 2
             low, high = (middle, high) if self.integral(middle) < flow_time else (low, middle)
         return high
 
@@ -277,17 +290,10 @@ class Expression(Schedule):
         return found
 
     def integral(self, time: float) -> float:
-        """As many digits as it takes: the antiderivative's terms may cancel."""
-        for index in range(BETWEEN + 1):
-            self(time * index / BETWEEN)
-        value = float(self.integral_formula.subs(_formulas().t, _formulas().exactly(time)).evalf(20, maxn=400))
-        if not 0 <= value < math.inf:
-            message = (
-                f"schedule must be finite and at least 0 at every time, but the integral of {self} up to {time:g} is {value:g}. "
-                "Use a formula without poles."
-            )
-            raise SettingError(message)
-        return value
+        """As for every schedule; the sign of m is looked at at 32 times before, too."""
+        for index in range(BETWEEN):
+            self(time / BETWEEN * index)
+        return super().integral(time)
 
     def scaled(self, pace: float) -> Schedule:
         """The formula of pace·t."""
@@ -317,6 +323,6 @@ def _multiplier(schedule: Schedule) -> Callable[[float], float]:
     return _formulas().compiled(schedule.multiplier)  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=256)
-def _integral(schedule: Schedule) -> Callable[[float], float]:
-    return _formulas().compiled(schedule.integral_formula)  # type: ignore[no-any-return]
+@lru_cache(maxsize=4096)
+def _integral(schedule: Schedule, time: float) -> float:
+    return _formulas().precisely(schedule.integral_formula, time)  # type: ignore[no-any-return]
