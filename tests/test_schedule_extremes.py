@@ -10,6 +10,7 @@ from numerics.predictor import Predictor
 from theory.errors import SettingError
 from theory.layers import Linear
 from theory.optimizers import GradientFlow
+from theory.rule import t
 from theory.schedules import Cosine, Expression, LinearWarmup, Piece
 from theory.setting import Setting
 
@@ -81,7 +82,7 @@ def test_an_integral_that_is_no_number_is_an_error():
         @property
         def pieces(self):
             one = super().pieces[1]
-            return (Piece(one.until, one.multiplier, one.integral / (one.multiplier - 1)),)
+            return (Piece(one.until, one.multiplier, one.integral / (t - 3)),)
 
     for broken, value in ((Falling, "-3"), (Nowhere, "nan")):
         with pytest.raises(SettingError, match=f"the integral of .*{broken.__name__}.* up to 3 is {value}"):

@@ -86,9 +86,9 @@ class Optimizer(Component):
         """The learning rate at which the mode of the largest eigenvalue stops converging; inf for a flow."""
         return math.inf
 
-    def growth(self, s_max: float) -> float:
-        """How large an error in that mode can become before it shrinks; 1 where it never grows beyond itself for long."""
-        return 1.0
+    def growth(self, xp: Any, s: Array) -> Array:
+        """At least how much an error in each mode can become before it shrinks; 1 where it never grows beyond itself for long."""
+        return xp.ones_like(s)
 
     def flow_time(self, steps: float) -> float:
         """The time of the flow that a number of steps approximates, at fixed momentum and small learning rate.
