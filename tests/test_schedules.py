@@ -23,7 +23,7 @@ from theory.layers import Linear
 from theory.optimizers import GradientDescent, GradientFlow
 from theory.rule import t
 from theory.scalar import mode_solution
-from theory.schedules import Cosine, Expression, LinearWarmup, Piece, Schedule
+from theory.schedules import Cosine, Expression, LinearDecay, LinearWarmup, Piece, Schedule
 from theory.setting import Setting
 from theory.setting_proof import prove_setting
 from theory.targets import Given
@@ -32,7 +32,14 @@ from theory.varying import scheduled_flow
 torch = pytest.importorskip("torch", reason="schedules are trained by torch's own")
 
 U = UNITS["float64"]
-SCHEDULES = (LinearWarmup(4), Cosine(8), Cosine(8, 0.25), Expression("1/(1 + t)"), Expression("exp(-t/5)"))
+SCHEDULES = (
+    LinearWarmup(4),
+    LinearDecay(8),
+    Cosine(8),
+    Cosine(8, 0.25),
+    Expression("1/(1 + t)"),
+    Expression("exp(-t/5)"),
+)
 RATES = (0.0, 1e-300, 1e-12, 0.3, 0.999, 1.5, 1.9)  # ηs
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((3, 4)) / 2, RNG.standard_normal((3, 2))
@@ -346,12 +353,20 @@ def test_what_is_no_formula_is_refused_and_never_evaluated(text):
         (lambda: Cosine(3, -0.5), "final must be a number at least 0"),
         (lambda: Expression("1 - t/10"), "schedule must be at least 0 at every time"),
         (lambda: Expression("cos(t)"), "schedule must be at least 0 at every time"),
+        (lambda: Expression("exp(-t)*((t - 1.5)**2 - 0.0001)"), "schedule must be at least 0 at every time"),
+        (lambda: Expression("cos(2*pi*t)"), "schedule must be at least 0 at every time"),
+        (lambda: Expression("10 + 1/(t - sqrt(2))**2"), "is not at t = 1.41421, or not"),
+        (lambda: Expression("1/(1 - t)**2"), "is not at t = 1, or not"),
+        (lambda: Expression("10 + exp(1/(t - 2))"), "is not at t = 2, or not"),
+        (lambda: Expression("10 + 1/cos(t)**2"), "is not at t = 1.5"),
+        (lambda: Expression("sqrt(10 - t)"), "is not at t = 10, or not"),
+        (lambda: Expression("1 + log(3 - t)**2"), "is not at t = 3, or not"),
+        (lambda: LinearDecay(0), "duration must be a number above 0, but it is 0"),
         (lambda: Expression("1/t"), "schedule must be a finite number"),
         (lambda: Expression("log(t)"), "schedule must be a finite number"),
         (lambda: GradientFlow("cosine"), "schedule must be a Schedule or None, but it is 'cosine'"),
         (lambda: GradientDescent(0.1, 3), "schedule must be a Schedule or None, but it is 3"),
         (lambda: GradientFlow(Expression("1/(2 + cos(t))")), "schedule must have an antiderivative"),
-        (lambda: Expression("1/(1 - t)**2").integral(3.0), "schedule must be finite and at least 0"),
     ],
 )
 def test_bad_schedules_are_refused_with_the_number(make, message):
@@ -361,10 +376,37 @@ def test_bad_schedules_are_refused_with_the_number(make, message):
 
 
 def test_a_rate_that_turns_negative_in_between_is_found_when_it_is_asked_for():
-    """Neither sympy nor a few tries see it: it is 1 at all whole times, and -1 half way."""
-    schedule = Expression("cos(2*pi*t)")
+    """Neither sympy nor many tries see it: a dip of width 1e-4."""
+    schedule = Expression("1 - 2*exp(-(t - 1.2345678)**2*100000000)")
     assert schedule.values([0, 1, 7]) == [1.0, 1.0, 1.0]
-    with pytest.raises(SettingError, match=r"is negative, -1, at 0\.5"):
-        schedule(0.5)
+    with pytest.raises(SettingError, match=r"is negative, -1, at 1\.23457"):
+        schedule(1.2345678)
     with pytest.raises(SettingError, match="is negative"):
-        schedule.integral(3.0)
+        schedule.integral(1.2345678 * 32)
+
+
+@pytest.mark.parametrize(
+    ("formula", "monotone"),
+    [
+        ("tanh(t)", True),
+        ("1 - tanh(t)", True),
+        ("t/(1 + t)", True),
+        ("exp(-t)", True),
+        ("1/sqrt(1 + t)", True),
+        ("sqrt(t)", True),
+        ("(t - 3)**2", False),
+        ("t*exp(-t)", False),
+        ("1 + sin(t)", False),
+    ],
+)
+def test_a_formula_is_monotone_where_its_derivative_keeps_its_sign(formula, monotone):
+    assert Expression(formula).monotone is monotone
+
+
+def test_a_linear_decay_stops_where_half_its_time_of_flow_has_passed():
+    stopped = Predictor(setting(GradientFlow(LinearDecay(3.0))), X, Y, seed=1)
+    plain = Predictor(setting(GradientFlow()), X, Y, seed=1)
+    np.testing.assert_allclose(stopped.theta(math.inf), plain.theta(1.5), atol=1e-14)
+    np.testing.assert_array_equal(stopped.theta(math.inf), stopped.theta(9.0))
+    descent = Predictor(setting(GradientDescent(0.1, LinearDecay(5))), X, Y, seed=1)
+    np.testing.assert_array_equal(descent.theta(math.inf), descent.theta(5))
