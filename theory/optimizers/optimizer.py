@@ -25,6 +25,7 @@ class Optimizer(Component):
         1  # of the flow that is followed: the loss scale c makes its time t·c, or t·√c for order 2
     )
     sampled: ClassVar[str] = ""  # why one run is not what is predicted, or ""
+    batch: int | None = None  # how many examples, drawn anew with replacement, training takes at each step; None is all
 
     def initial_state(self, weight: Any) -> State:
         """The state at rest at a weight."""
