@@ -316,6 +316,26 @@ ERRORS = [
         "out must be an array of shape (1, 1, 1)",
         "Make it so",
     ),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=np.ones((1, 1, 1), int)),
+        "out must be an array of float",
+        "Make it so",
+    ),
+    (
+        lambda _: Predictor(FLOW, ONE).weight([0], out=np.broadcast_to(0.0, (1, 1, 1))),
+        "out must be writable",
+        "Open the memory map",
+    ),
+    (
+        lambda _: Predictor(flow(optimizer=GradientDescent(0.1, Expression("1 + t"))), ONE),
+        "schedule must stay bounded",
+        "Use a schedule with a limit",
+    ),
+    (
+        lambda _: Predictor(flow(optimizer=GradientDescent(9.0, Expression("2 + sin(t)"))), ONE),
+        "learning_rate must be small enough that no mode grows",
+        "Lower it",
+    ),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [

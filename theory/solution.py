@@ -50,7 +50,7 @@ class SpectralFunction(MatrixExpr):  # type: ignore[misc]
         return f"{self.args[0]}(S)"
 
     def _latex(self, printer: object) -> str:
-        return f"{self.args[0]}(S)"
+        return f"{self.args[0]}(S)".replace("_oo", r"_{\infty}")
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Solution:
             rf"W(\infty) &= {sympy.latex(self.limit)}",
         ]
         if self.end is not None:
-            definition = rf"g_oo(s) &= {sympy.latex(self.end)}, & q_oo(s) &= \frac{{1 - g_oo(s)}}{{s}} \\"
+            definition = rf"g_{{\infty}}(s) &= {sympy.latex(self.end)}, & q_{{\infty}}(s) &= \frac{{1 - g_{{\infty}}(s)}}{{s}} \\"
             lines.insert(-1, definition)
         if self.setting.layer.single_column and not self.preconditioned:
             lines[-1] += r" \\"
