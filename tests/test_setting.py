@@ -162,6 +162,8 @@ def newer(folder):
 
 
 # Each row: the call (given a folder to write in), how its message begins, and the repair it ends with.
+FROZEN = np.broadcast_to(0.0, (1, 1, 1))
+rising = lambda rate, text: Predictor(flow(optimizer=GradientDescent(rate, Expression(text))), ONE)  # noqa: E731
 ERRORS = [
     (lambda _: Predictor(FLOW, [[1e-160]]), "inputs must have singular values between 1e-150 and", "Rescale"),
     (lambda _: Predictor(FLOW, ONE).predict(1.0, 0), "x must have shape (N, 1)", "Pass an array"),
@@ -321,21 +323,9 @@ ERRORS = [
         "out must be an array of float",
         "Make it so",
     ),
-    (
-        lambda _: Predictor(FLOW, ONE).weight([0], out=np.broadcast_to(0.0, (1, 1, 1))),
-        "out must be writable",
-        "Open the memory map",
-    ),
-    (
-        lambda _: Predictor(flow(optimizer=GradientDescent(0.1, Expression("1 + t"))), ONE),
-        "schedule must stay bounded",
-        "Use a schedule with a limit",
-    ),
-    (
-        lambda _: Predictor(flow(optimizer=GradientDescent(9.0, Expression("2 + sin(t)"))), ONE),
-        "learning_rate must be small enough that no mode grows",
-        "Lower it",
-    ),
+    (lambda _: Predictor(FLOW, ONE).weight([0], out=FROZEN), "out must be writable", "Open the memory map"),
+    (lambda _: rising(0.1, "1 + t"), "schedule must stay bounded", "Use a schedule with a limit"),
+    (lambda _: rising(9.0, "2 + sin(t)"), "learning_rate must be small enough that no mode grows", "Lower it"),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [
