@@ -37,7 +37,7 @@ _HOMES = {
         "MinibatchDescent",
         "Preconditioned",
     ),
-    "theory.schedules": ("Schedule", "LinearWarmup", "Cosine", "Expression"),
+    "theory.schedules": ("Schedule", "LinearWarmup", "LinearDecay", "Cosine", "Expression"),
     "theory.targets": ("Target", "Identity", "Constant", "LinearMap", "Given"),
     "theory.starts": ("Start", "TorchDefault", "Gaussian", "Zeros", "Orthogonal", "Fixed"),
     "theory.errors": ("SettingError", "ClaimError", "DataError"),

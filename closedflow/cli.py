@@ -220,6 +220,7 @@ def _json(solution: Any) -> str:
         "residual": str(solution.residual),
         "rates": str(solution.rates),
         "limit": str(solution.limit),
+        **({} if solution.end is None else {"g_oo": str(solution.end), "q_oo": "(1 - g_oo)/s"}),
         "one_example": {"weight": str(one.weight), "limit": str(one.limit), "where": one.where},
         "latex": solution.latex(),
         "proof": {"verdict": solution.proof.verdict, "lemmas": solution.proof.lemmas, "reason": solution.proof.reason},

@@ -132,7 +132,7 @@ def train_problem(
     half_sum = problem.setting.loss == "half_sum"
     recorded: list[tuple[int, list[NDArray[Any]]]] = []
     diverged = False
-    batch, rng = getattr(optimizer, "batch_size", None), np.random.default_rng(seed)
+    batch, rng = optimizer.batch, np.random.default_rng(seed)
     with quiet_padding(), full_precision(), few_threads(problem.features.size * problem.columns.shape[1]):
         for step in range(total + 1):
             algorithm.zero_grad()

@@ -29,7 +29,7 @@ from numerics.arrays import Float, quiet, squares
 from numerics.laws import LARGEST_NONCENTRALITY, GeneralizedChiSquare
 from theory.component import check_number
 from theory.errors import SettingError
-from theory.starts import EntryMoments, Start
+from theory.starts import EntryMoments, Gaussian, Start, Zeros
 
 if TYPE_CHECKING:
     from numerics.predictor import Predictor
@@ -172,8 +172,21 @@ def _power(values: Float, unit: Float, scale: Float, power: int) -> Float:
     return found
 
 
-def law(p: "Predictor", x: Any, time: float, init_std: float) -> GeneralizedChiSquare:
-    """The law of one example's error over starts with independent N(0, init_std²) entries."""
+def law(p: "Predictor", x: Any, time: float, init_std: float | None) -> GeneralizedChiSquare:
+    """The law of one example's error over starts with independent N(0, init_std²) entries; None is the setting's, if Gaussian.
+
+    Raises:
+        SettingError: If the setting's start is of another kind, or float64 cannot hold the error.
+    """
+    if init_std is None:
+        start = p.setting.start
+        if not isinstance(start, (Gaussian, Zeros)):
+            message = (
+                f"init_std must be given where the setting's start is not Gaussian, but it is None and the start is {start}. Pass "
+                "init_std=…, or ask for error_moments(x, times), which are known for this start too."
+            )
+            raise SettingError(message)
+        init_std = start.std if isinstance(start, Gaussian) else 0.0
     check_number("init_std", init_std, at_least=0)
     _check_real(p)
     shape = np.shape(x)

@@ -74,10 +74,14 @@ class Modes:
                 f"{self.rates.max():.6g}), but it is {rate:g}: {self.setting.optimizer} would diverge. Lower it, or use GradientFlow."
             )
             raise SettingError(message)
-        if (growth := optimizer.growth(max(float(self.rates.max()), self.setting.weight_decay))) > GROWTH:
+        rates = np.append(self.rates.ravel(), self.setting.weight_decay)
+        with quiet():
+            growth = optimizer.growth(np, rates)
+        if growth.max() > GROWTH:
             message = (
-                f"learning_rate must be small enough that no mode grows before the schedule slows down, but the mode of eigenvalue "
-                f"{self.rates.max():.6g} grows by {growth:.1g} with {self.setting.optimizer}, and rounding with it. Lower it."
+                f"learning_rate must be small enough that no mode grows by more than {GROWTH:g}, and rounding with it, but the mode of "
+                f"eigenvalue {rates[growth.argmax()]:.6g} grows by at least {growth.max():.1g} on the way with {self.setting.optimizer}. "
+                "Lower it."
             )
             raise SettingError(message)
         check_limit(optimizer, max(float(self.rates.max()), self.setting.weight_decay))

@@ -258,7 +258,7 @@ class Predictor(Modes):
         mean, variance = moments(self, x, times, start)
         return mean, variance
 
-    def error_law(self, x: Any, time: float, init_std: float) -> GeneralizedChiSquare:
+    def error_law(self, x: Any, time: float, init_std: float | None = None) -> GeneralizedChiSquare:
         r"""The law of one example's squared error over starts :math:`W_0 \sim N(0, \sigma^2)`, a frozen distribution.
 
         With :math:`V = \sum_i s_i u_i r_i^\top` per block it is :math:`\sum_i \sigma^2 s_i^2\,\chi'^2_q(\|br_i\|^2/\sigma^2s_i^2)`
@@ -267,7 +267,10 @@ class Predictor(Modes):
         Args:
             x: One example.
             time: One flow time or step count.
-            init_std: σ, of every entry of the start, the bias included.
+            init_std: σ, of every entry of the start, the bias included; None for that of the setting's Gaussian start.
+
+        Raises:
+            SettingError: If it is None and the setting's start is not Gaussian (nor zero).
         """
         return law(self, x, time, init_std)
 

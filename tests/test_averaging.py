@@ -191,3 +191,15 @@ def test_an_average_of_a_preconditioned_descent_is_proved_and_trained():
     chosen = setting(Preconditioned(AveragedDescent(0.1), matrix), 0.1)
     (row,) = cf.verify(setting=Setting(Linear(bias=True), chosen.optimizer), inputs=X, device="cpu").rows
     assert (row.proof, row.integration.verdict, row.training.verdict) == ("proved", "agrees", "agrees")
+
+
+@pytest.mark.parametrize("rule", [AveragedFlow(), AveragedDescent(0.5)], ids=str)
+@pytest.mark.parametrize("decay", [1e-13, 1e-9, 1e-3])
+def test_the_pasted_mean_keeps_its_digits_in_slow_modes(rule, decay):
+    """One slow mode of rate μ, off the range of the inputs, and one of rate 1."""
+    p = Predictor(Setting(Linear(), rule, weight_decay=decay), [[1.0, 0.0]], initial_weight=[[0.3, 2.0], [0.1, -5.0]])
+    pasted: dict = {}
+    exec(cf.solve(p.setting).python(), pasted)
+    for time in (1, 3, 700):
+        found = pasted["weight"](p.problem.features[0], p.problem.columns[0], p.problem.start[0], time)
+        np.testing.assert_allclose(found, p.theta(time)[0, 0], rtol=0, atol=2e-14)  # 20 roundings of numbers up to 5

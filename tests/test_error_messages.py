@@ -287,6 +287,16 @@ ERRORS = [
         "learning_rate must be small enough",
         "Lower it",
     ),
+    (
+        lambda _: Predictor(flow(optimizer=GradientDescent(0.1, Expression("1 + t"))), ONE),
+        "schedule must stay bounded",
+        "Use a schedule with a limit",
+    ),
+    (
+        lambda _: Predictor(flow(optimizer=GradientDescent(9.0, Expression("2 + sin(t)"))), ONE),
+        "learning_rate must be small enough that no mode grows",
+        "Lower it",
+    ),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [

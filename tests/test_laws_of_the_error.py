@@ -22,6 +22,7 @@ from closedflow import (
     Predictor,
     Setting,
     SettingError,
+    TorchDefault,
 )
 from numerics.cosine import mean_resultant
 
@@ -259,3 +260,12 @@ def test_cosines_of_several_columns_and_odd_references_are_refused():
     p, x = predictor(Linear(), GradientFlow(), (4,), 1)
     with pytest.raises(SettingError, match="at least 2 outputs"):
         p.expected_correlation(x[None], [1.0], 0, 1.0)
+
+
+def test_the_law_of_a_start_that_is_not_given_is_that_of_the_settings_gaussian():
+    x = np.array([[2.0, 0.0, 1.0]])
+    p = Predictor(Setting(Linear(), GradientFlow(), start=Gaussian(0.7)), x)
+    assert p.error_law(x, 0.3).mean() == p.error_law(x, 0.3, 0.7).mean() != p.error_law(x, 0.3, 0.6).mean()
+    assert p.error_law(x, 0.3).mean() == pytest.approx(float(p.error_moments(x, 0.3)[0][0, 0]), rel=1e-13)
+    with pytest.raises(SettingError, match=r"init_std must be given .* TorchDefault.* error_moments"):
+        Predictor(Setting(Linear(), GradientFlow(), start=TorchDefault()), x).error_law(x, 0.3)

@@ -1,6 +1,7 @@
 """Minibatch descent in expectation: against the mean over all batches, enumerated."""
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -117,3 +118,15 @@ def test_a_batch_is_a_whole_number_of_examples(batch_size):
 def test_the_mean_diverges_with_the_fastest_mode():
     with pytest.raises(SettingError, match=r"learning_rate must be below 0\.5 for these inputs \(largest rate .* 4\)"):
         Predictor(Setting(Linear(), MinibatchDescent(0.6, 1)), [[2.0]])
+
+
+def test_a_field_named_batch_size_of_another_rule_draws_no_batches():
+    @dataclass(frozen=True)
+    class Mine(GradientDescent, abstract=True):
+        batch_size: int = 1
+
+    runs = [
+        cf.train(Setting(Linear(), rule, Given()), X, Y, W0, steps=3, device="cpu").final
+        for rule in (Mine(0.1), GradientDescent(0.1))
+    ]
+    np.testing.assert_array_equal(*runs)

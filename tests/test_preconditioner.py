@@ -19,12 +19,15 @@ from theory.layers import Conv, Linear
 from theory.optimizers import (
     AcceleratedDescent,
     Adam,
+    Descent,
+    Flow,
     GradientDescent,
     GradientFlow,
     HeavyBall,
     HeavyBallFlow,
     Nesterov,
     NesterovFlow,
+    Optimizer,
     Preconditioned,
 )
 from theory.schedules import Cosine, LinearWarmup
@@ -258,3 +261,30 @@ def test_a_step_that_diverges_in_one_mode_is_named_with_its_eigenvalue():
     chosen = Setting(Linear(), Preconditioned(GradientDescent(0.3), [[9.0, 0.0], [0.0, 1.0]]))
     with pytest.raises(SettingError, match=r"below 0\.222222 for these inputs \(largest rate .* 9\)"):
         Predictor(chosen, [[1.0, 0.0]])
+
+
+def test_every_public_name_of_the_bases_is_the_rules_own_or_said_anew():
+    """A new method of the bases must be passed on, or be defined for a preconditioned rule."""
+    said = {"rule", "precondition", "steady", "linear", "lacks"}
+    for rule, bases in (
+        (GradientDescent(0.1, Cosine(5)), (Optimizer, Descent)),
+        (HeavyBallFlow(0.5), (Optimizer, Flow)),
+    ):
+        wrapped = Preconditioned(rule, np.eye(2))
+        for name in {
+            name for base in bases for name in (*vars(base), *base.__annotations__) if not name.startswith("_")
+        }:
+            if name in said or name in ("kind", "family", "kinds"):
+                continue
+            assert getattr(wrapped, name) == getattr(rule, name), name
+
+
+def test_what_a_preconditioned_rule_is_asked_is_what_the_rule_says():
+    descent, flow = GradientDescent(0.1, Cosine(5)), GradientFlow(LinearWarmup(3.0))
+    wrapped = Preconditioned(descent, np.eye(2))
+    assert (wrapped.converges, wrapped.has_limit) == (False, True)
+    assert Preconditioned(GradientDescent(0.1), np.eye(2)).max_learning_rate(4.0) == 0.5
+    assert wrapped.flow_time(3) == descent.flow_time(3)
+    assert wrapped.torch_optimizer() == descent.torch_optimizer()
+    assert wrapped.steady(math.inf) == (wrapped, 5)
+    assert Preconditioned(flow, np.eye(2)).steady(9.0) == (Preconditioned(GradientFlow(), np.eye(2)), 7.5)

@@ -36,6 +36,7 @@ NAMES = [
     "Identity",
     "Layer",
     "Linear",
+    "LinearDecay",
     "LinearMap",
     "LinearWarmup",
     "LocallyConnected",

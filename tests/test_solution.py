@@ -11,6 +11,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+import closedflow as cf
 from empirical.strategies import problems, seeds
 from numerics.budget import Budget
 from numerics.predictor import Predictor
@@ -353,3 +354,26 @@ def test_solutions_are_values(seed):
 def test_only_a_layer_whose_features_are_its_inputs_speaks_of_x_alone(layer):
     where = solve(Setting(layer, GradientFlow())).one_example.where
     assert ("x_1" in where["n"]) == (layer == Linear())
+
+
+def test_what_a_schedule_leaves_at_the_end_is_said_in_every_notation():
+    flow = cf.solve(cf.Setting(cf.Linear(), cf.GradientFlow(cf.Cosine(10))))
+    assert "g_oo(s) = exp(-5*s),  q_oo(s) = (1 - g_oo(s))/s" in str(flow)
+    for text in (flow.latex(), flow.markdown()):
+        assert r"g_{\infty}(s) &= e^{- 5 s}" in text
+        assert "_oo" not in text
+    assert "oo(s)" not in str(cf.solve(cf.Setting(cf.Linear(), cf.GradientFlow())))
+
+
+def test_the_complement_of_the_example_never_moves_at_the_end_of_a_schedule_either():
+    limit = str(cf.solve(cf.Setting(cf.Linear(), cf.GradientDescent(0.1, cf.Cosine(100)))).one_example.limit)
+    assert "W_0*Pi_perp" in limit
+    assert "Product(1" not in limit
+
+
+def test_a_large_array_is_a_shape_in_headings_and_whole_in_toml():
+    value = [[float(row + column) / 7 for column in range(9)] for row in range(8)]
+    chosen = cf.Setting(cf.Linear(), cf.GradientFlow(), cf.Constant(value))
+    assert "Constant(value=<array of shape (8, 9)>)" in str(cf.solve(chosen)).splitlines()[0]
+    assert cf.Setting.from_toml(chosen.to_toml()) == chosen
+    assert str(cf.Constant([1.0, 2.0])) == "Constant(value=(1.0, 2.0))"

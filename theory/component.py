@@ -9,11 +9,12 @@ import numbers
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, NoReturn, Self
 
 from theory.errors import SettingError
 
+LONG = 60  # characters of a field that is printed in full
 MANY = 24  # names that a message still lists
 
 
@@ -53,6 +54,14 @@ class Component:
             Component.families[cls.kind] = cls
         elif not abstract:
             cls.kinds[cls.kind] = cls
+
+    def __str__(self) -> str:
+        """As ``repr``, without the numbers of large arrays."""
+        names: list[str] = [field.name for field in fields(self)] if is_dataclass(self) else []
+        values = {name: getattr(self, name) for name in names}
+        if not any(isinstance(value, tuple) and len(str(value)) > LONG for value in values.values()):
+            return repr(self)
+        return f"{type(self).__name__}({', '.join(f'{name}={_short(value)}' for name, value in values.items())})"
 
     def to_table(self) -> dict[str, Any]:
         """The component as a TOML table, with tables inside; ``None`` is left out because TOML has no null."""
@@ -100,6 +109,17 @@ class Component:
         for field in fields(self):  # type: ignore[arg-type]
             object.__setattr__(copy, field.name, values.get(field.name, getattr(self, field.name)))
         return copy
+
+
+def _short(value: Any) -> str:
+    """A value as text; a large array by its shape."""
+    if not isinstance(value, tuple) or len(str(value)) <= LONG:
+        return str(value) if isinstance(value, Component) else repr(value)
+    shape = []
+    while isinstance(value, tuple) and value:
+        shape.append(str(len(value)))
+        value = value[0]
+    return f"<array of shape ({', '.join(shape)}{',' if len(shape) == 1 else ''})>"
 
 
 def _part(key: str, value: Any) -> Any:

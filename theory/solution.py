@@ -50,7 +50,7 @@ class SpectralFunction(MatrixExpr):  # type: ignore[misc]
         return f"{self.args[0]}(S)"
 
     def _latex(self, printer: object) -> str:
-        return f"{self.args[0]}(S)"
+        return f"{self.args[0]}(S)".replace("_oo", r"_{\infty}")
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,12 @@ class Solution:
             return self.scale * TARGETS * self.adjoint(PHI) * self.rates.inverse()
         return TARGETS * PSEUDO + START * (Eye(d) - PHI * PSEUDO)
 
+    @property
+    def end(self) -> sympy.Expr | None:
+        """g_oo(s), what a schedule leaves of a unit error where it ends training before it converges; else None."""
+        optimizer = self.setting.optimizer.rule
+        return None if optimizer.converges or not optimizer.has_limit else self.mode.final
+
     @cached_property
     def one_example(self) -> Formulas:
         r"""The closed form for one example, in the projectors on its features and on their complement.
@@ -207,7 +213,8 @@ class Solution:
             limit = sympy.nan
         elif not self.setting.optimizer.rule.converges:
             end: sympy.Expr = self.mode.final
-            limit = prediction.subs({fast: end.subs(s, rate), slow: end.subs(s, MU if self.decay else 0)})
+            ends = {fast: end.subs(s, rate)} | ({slow: end.subs(s, MU)} if self.decay else {})
+            limit = prediction.subs(ends)
         if layer.skips:
             skip = MatrixSymbol("r", q, 1)
             prediction = prediction + skip
@@ -229,6 +236,9 @@ class Solution:
             *(rf"{sympy.latex(name)} &= {sympy.latex(value)} \\" for name, value in self.mode.roots.items()),
             rf"W(\infty) &= {sympy.latex(self.limit)}",
         ]
+        if self.end is not None:
+            definition = rf"g_{{\infty}}(s) &= {sympy.latex(self.end)}, & q_{{\infty}}(s) &= \frac{{1 - g_{{\infty}}(s)}}{{s}} \\"
+            lines.insert(-1, definition)
         if self.setting.layer.single_column and not self.preconditioned:
             lines[-1] += r" \\"
             lines.append(rf"f(x, \infty) &= {sympy.latex(self.one_example.limit)} && \text{{(one example)}}")
@@ -261,13 +271,14 @@ class Solution:
         where = "\n".join(f"    {name} = {meaning}" for name, meaning in one.where.items())
         pointwise = self.setting.layer.single_column and not self.preconditioned
         root = "\n    R = P^(1/2), symmetric, of the preconditioner P" if self.preconditioned else ""
+        end = "" if self.end is None else f"    g_oo(s) = {self.end},  q_oo(s) = (1 - g_oo(s))/s\n"
         return (
             f"{self.setting}{blocks}\n"
             f"  W({time}) = {self.weight}\n"
             f"    Phi: features (d x M, one column per {each}), Y: {targets} (p x M){root}\n"
             f"    S = {self.rates},  q(s) = (1 - g(s))/s\n"
             f"    g(s) = {self.mode.short}{special}\n"
-            f"  W(oo) = {self.limit}\n"
+            f"  W(oo) = {self.limit}\n{end}"
             f"one example\n"
             f"  W({time}) = {one.weight}\n"
             f"  {'f(x, oo)' if pointwise else 'W(oo)'} = {one.limit}\n{where}\n"

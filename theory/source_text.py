@@ -6,7 +6,7 @@ import sympy
 from sympy.printing.numpy import SciPyPrinter
 
 from theory.errors import SettingError
-from theory.optimizers import Optimizer
+from theory.optimizers import AveragedDescent, AveragedFlow, Optimizer
 from theory.scalar import Mode, s, symbols_of
 from theory.setting import Setting
 
@@ -32,6 +32,23 @@ def weight(Phi, Y, W0, {given}{time}{more}):
 '''
 
 
+# Means of 1 - e^{-st} and 1 - (1 - x)^k over st and kx: as they are derived, they would lose their digits in slow modes.
+MEANS = {
+    AveragedFlow: [
+        'with np.errstate(divide="ignore", invalid="ignore"):',
+        "    value = -np.expm1(-s*t)/(s*t)",
+        "return np.where((s == 0) | (t == 0), 1.0, value)",
+    ],
+    AveragedDescent: [
+        "x = eta*s",
+        'with np.errstate(divide="ignore", invalid="ignore"):',
+        "    gone = np.where(x < 0.5, -np.expm1(k*np.log1p(-np.minimum(x, 0.5))), 1 - (1 - x)**k)",
+        "    value = (1 - x)*gone/(k*x)",
+        "return np.where((s == 0) | (k == 0), 1.0, value)",
+    ],
+}
+
+
 def python_source(setting: Setting, mode: Mode) -> str:
     """The function, with the setting's numbers put in.
 
@@ -49,6 +66,8 @@ def python_source(setting: Setting, mode: Mode) -> str:
         lines += [f"if {mode.time} == np.inf:", f"    return {final}"]
     if isinstance(mode.residual, sympy.Product):
         return _filled(setting, mode, [*lines, *_product(optimizer, mode)], "")
+    if type(optimizer) in MEANS:
+        return _filled(setting, mode, [*lines, *MEANS[type(optimizer)]], "")
     code = [_code(mode.residual), *(_code(part) for condition, case in mode.special for part in (condition.lhs, case))]
     if mode.special:
         lines.append("s = np.asarray(s, dtype=complex)  # the roots may be complex; the residual is real")

@@ -11,6 +11,7 @@ from theory.optimizers.optimizer import Array, Descent, Flow, Gradient, Optimize
 from theory.schedules import Schedule
 
 LOOKED_AT = 2000  # steps of a schedule, in search of growth
+LARGEST_LOG = 700.0  # of a growth that float64 holds
 
 
 def shown(optimizer: Optimizer) -> str:
@@ -258,18 +259,37 @@ class GradientDescent(Descent):
         return 1 - moving, moving
 
     def max_learning_rate(self, s_max: float) -> float:
-        r""":math:`2/(m_\infty s_{max})`; no limit where :math:`m_\infty` is 0 or unknown."""
+        r""":math:`2/(m_\infty s_{max})`; no limit where :math:`m_\infty` is 0 or unknown.
+
+        Raises:
+            SettingError: If the multiplier grows for ever.
+        """
         final = 1.0 if self.schedule is None else self.schedule.final or 0.0
+        if s_max > 0 and math.isinf(final):
+            message = (
+                f"schedule must stay bounded, but the multiplier of {self.schedule} grows for ever: {self} would diverge in the mode "
+                f"of eigenvalue {s_max:.6g}, and in every other. Use a schedule with a limit, such as LinearWarmup(10)."
+            )
+            raise SettingError(message)
         return 2 / s_max / final if s_max > 0 and final > 0 else math.inf
 
-    def growth(self, s_max: float) -> float:
-        """How large an error can become on the way, by the first steps of a schedule that begins too fast; 1 without one."""
-        peak = total = 0.0
-        for step in range(0 if self.schedule is None else int(min(self.schedule.settles, LOOKED_AT))):
-            left = abs(1 - self.learning_rate * self.schedule(step) * s_max)  # type: ignore[misc]
-            total = min(total + math.log(left), 700.0) if left > 0 else -math.inf
-            peak = max(peak, total)
-        return math.exp(peak)
+    def growth(self, xp: Any, s: Array) -> Array:
+        """By any run of the first steps whose factors are above 1, not only from the start: rounding on the way grows too."""
+        worst = xp.zeros_like(s)
+        if self.schedule is None:
+            return xp.exp(worst)
+        multipliers = self.schedule.values(range(math.ceil(min(self.schedule.settles, LOOKED_AT))))
+        overshoots = self.learning_rate * s * max(multipliers, default=0.0) > 2  # no factor of the others is above 1
+        rates, so_far = self.learning_rate * s[overshoots], xp.zeros_like(s[overshoots])
+        peak = xp.zeros_like(so_far)
+        for multiplier in multipliers if len(rates) else ():
+            factor = abs(1 - multiplier * rates)
+            vanishes = factor == 0
+            step = xp.where(vanishes, -math.inf, xp.log(xp.where(vanishes, xp.ones_like(factor), factor)))
+            so_far = xp.where(so_far > 0, so_far, xp.zeros_like(so_far)) + step
+            peak = xp.where(so_far > peak, so_far, peak)
+        worst[overshoots] = xp.where(peak < LARGEST_LOG, peak, LARGEST_LOG + 0 * peak)
+        return xp.exp(worst)
 
     def flow_time(self, steps: float) -> float:
         r""":math:`t = \eta\sum_{j<k} m_j`."""

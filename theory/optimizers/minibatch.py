@@ -1,13 +1,12 @@
 """Minibatch descent in expectation: the mean of the weights over all draws of the batches."""
 
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from theory.component import Named, check_number
+from theory.component import check_number
 from theory.layers import check_whole
 from theory.optimizers.gradient import GradientDescent
-from theory.optimizers.optimizer import Array, Descent, Gradient, State
+from theory.optimizers.optimizer import Descent
 
 
 @dataclass(frozen=True)
@@ -35,23 +34,11 @@ class MinibatchDescent(Descent):
         check_number("learning_rate", self.learning_rate, above=0)
         check_whole("batch_size", self.batch_size, 1)
 
-    def step(self, state: State, gradient: Gradient, index: int) -> State:
-        """One step of the mean: the whole gradient."""
-        (weight,) = state
-        return (weight - self.learning_rate * gradient(weight),)
+    @property
+    def batch(self) -> int:  # type: ignore[override]
+        """What training draws at each step."""
+        return self.batch_size
 
-    def response(self, xp: Any, s: Array, t: Array) -> tuple[Array, Array]:
-        """That of gradient descent."""
-        return GradientDescent(self.learning_rate).response(xp, s, t)
-
-    def max_learning_rate(self, s_max: float) -> float:
-        """:math:`2/s_{max}`, of the mean."""
-        return 2 / s_max if s_max > 0 else math.inf
-
-    def flow_time(self, steps: float) -> float:
-        r""":math:`t = k\eta`."""
-        return steps * self.learning_rate
-
-    def torch_optimizer(self) -> Named:
-        """Plain SGD, on a batch drawn anew at every step."""
-        return Named("torch.optim.SGD", {"lr": self.learning_rate})
+    # The mean moves as gradient descent does, and its batches are torch's plain SGD.
+    step, response, flow_time = GradientDescent.step, GradientDescent.response, GradientDescent.flow_time
+    max_learning_rate, torch_optimizer = GradientDescent.max_learning_rate, GradientDescent.torch_optimizer

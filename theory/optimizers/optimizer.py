@@ -25,6 +25,7 @@ class Optimizer(Component):
         1  # of the flow that is followed: the loss scale c makes its time t·c, or t·√c for order 2
     )
     sampled: ClassVar[str] = ""  # why one run is not what is predicted, or ""
+    batch: int | None = None  # how many examples, drawn anew with replacement, training takes at each step; None is all
 
     def initial_state(self, weight: Any) -> State:
         """The state at rest at a weight."""
@@ -90,9 +91,9 @@ class Optimizer(Component):
         """The learning rate at which the mode of the largest eigenvalue stops converging; inf for a flow."""
         return math.inf
 
-    def growth(self, s_max: float) -> float:
-        """How large an error in that mode can become before it shrinks; 1 where it never grows beyond itself for long."""
-        return 1.0
+    def growth(self, xp: Any, s: Array) -> Array:
+        """At least how much an error in each mode can become before it shrinks; 1 where it never grows beyond itself for long."""
+        return xp.ones_like(s)
 
     def flow_time(self, steps: float) -> float:
         """The time of the flow that a number of steps approximates, at fixed momentum and small learning rate.

@@ -7,7 +7,41 @@ from theory.errors import SettingError
 from theory.optimizers.optimizer import Array, Optimizer
 from theory.targets import _nested, _shape
 
+PASSED_ON = (
+    *(
+        "initial_state",
+        "response",
+        "limit_residual",
+        "limit_response",
+        "propagator_bound",
+        "max_learning_rate",
+        "growth",
+    ),
+    *("flow_time", "torch_optimizer", "torch_scheduler", "torch_average", "torch_options"),
+    *(
+        "step",
+        "velocity",
+        "departure",
+        "companion",
+        "companion_time",
+        "duration",
+        "gap_bound",
+    ),  # of descents or of flows
+)
+PROPERTIES = (
+    *("discrete", "learning_rate", "schedule", "averages", "recurrent", "time_order", "sampled", "batch"),
+    *("has_limit", "converges"),
+)
 ASYMMETRY = 1e-12  # of the largest entry: what rounding leaves of a product A Aᵀ
+
+
+def _inner(name: str) -> Any:
+    """What is asked of the rule inside: a value, or a method with its arguments."""
+
+    def asked(self: "Preconditioned") -> Any:
+        return getattr(self.optimizer, name)
+
+    return property(asked, doc=f"The ``{name}`` of the rule inside.")
 
 
 @dataclass(frozen=True)
@@ -55,19 +89,14 @@ class Preconditioned(Optimizer):
         object.__setattr__(self, "matrix", matrix)
 
     @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the rule takes steps."""
-        return self.optimizer.discrete
-
-    @property
-    def has_limit(self) -> bool:
-        """Whether the rule has."""
-        return self.optimizer.has_limit
-
-    @property
     def rule(self) -> Optimizer:
         """The rule inside."""
         return self.optimizer
+
+    def steady(self, time: float) -> tuple[Optimizer, float]:
+        """The rule of constant rate, preconditioned, and its time."""
+        steady, then = self.optimizer.steady(time)
+        return (self if steady is self.optimizer else Preconditioned(steady, self.matrix)), then
 
     def precondition(self, xp: Any, gradient: Array) -> Array:
         """The gradient times P."""
@@ -75,3 +104,7 @@ class Preconditioned(Optimizer):
 
     def __str__(self) -> str:
         return f"{self.optimizer} preconditioned by a {len(self.matrix)}×{len(self.matrix)} matrix"
+
+
+for _name in (*PASSED_ON, *PROPERTIES):  # after the dataclass is made: they are no fields
+    setattr(Preconditioned, _name, _inner(_name))
