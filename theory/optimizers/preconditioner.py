@@ -14,6 +14,7 @@ PASSED_ON = (
         "limit_residual",
         "limit_response",
         "propagator_bound",
+        "response_error",
         "max_learning_rate",
         "growth",
     ),
