@@ -9,7 +9,6 @@ less. The condition number of the data is printed beside the solvers' times, bec
 
 import argparse
 import importlib
-import importlib.util
 import resource
 import time
 from collections.abc import Callable
@@ -148,9 +147,9 @@ def one_setting(x: np.ndarray, condition: float, when: float, repeats: int) -> N
     closed = best(lambda: Predictor(setting, x).theta([when]), repeats)
     row(f"{name}: closed form, modes and all", closed)
 
-    def compared(who: str, solve: Callable[[], np.ndarray]) -> None:
+    def compared(who: str, solve: Callable[[], np.ndarray], truth: np.ndarray = exact) -> None:
         begin = time.perf_counter()
-        off = float(np.abs(solve() - exact).max())
+        off = float(np.abs(solve() - truth).max())
         spent = min(best(solve, 1), time.perf_counter() - begin) if x.shape[1] < 100 else time.perf_counter() - begin
         row(f"{name}: {who}", spent, f"{spent / closed:.0f} times, off by {off:.1e}")
 
@@ -181,8 +180,29 @@ def one_setting(x: np.ndarray, condition: float, when: float, repeats: int) -> N
             f"scipy's {method} on the Gram matrix",
             lambda options=options: solve_ivp(velocity, (0, when), p.problem.start.ravel(), **options).y[:, -1],
         )
-    if importlib.util.find_spec("torchdiffeq") is not None:
+    if usable("torchdiffeq"):
         compared("torchdiffeq's dopri8 on the Gram matrix", lambda: by_torchdiffeq(p, gram, drive, when))
+    if usable("diffrax"):
+        solve = by_diffrax(p, gram, drive, when)
+        begin = time.perf_counter()
+        solve()
+        print(f"  {name}: diffrax, compilation and a first run {time.perf_counter() - begin:.1f} s")
+        compared("diffrax's Dopri8 on the Gram matrix, compiled", solve)
+    if usable("neural_tangents"):
+        solve = by_neural_tangents(p, when)
+        solve()
+        compared(
+            "neural-tangents' gradient_descent_mse, outputs on the training data", solve, p.predict(x, [when]).ravel()
+        )
+
+
+def usable(peer: str) -> bool:
+    """Whether a peer is installed and can be imported; an old one may not go with a new library below it."""
+    try:
+        importlib.import_module(peer)
+    except ImportError:
+        return False
+    return True
 
 
 def by_torchdiffeq(p: Predictor, gram: np.ndarray, drive: np.ndarray, when: float) -> np.ndarray:
@@ -199,6 +219,35 @@ def by_torchdiffeq(p: Predictor, gram: np.ndarray, drive: np.ndarray, when: floa
     )
     last: np.ndarray = found[-1].numpy()
     return last.ravel()
+
+
+def by_diffrax(p: Predictor, gram: np.ndarray, drive: np.ndarray, when: float) -> Callable[[], np.ndarray]:
+    """The weights by diffrax, compiled; a peer that is used where it is installed."""
+    jax, diffrax = importlib.import_module("jax"), importlib.import_module("diffrax")
+    jax.config.update("jax_enable_x64", True)
+    matrix, push, start = (jax.numpy.asarray(array) for array in (gram, drive, p.problem.start[0]))
+    term = diffrax.ODETerm(lambda t, weight, _: push - weight @ matrix)
+    steps = diffrax.PIDController(rtol=1e-10, atol=1e-12)
+
+    @jax.jit
+    def solve() -> Any:
+        found = diffrax.diffeqsolve(
+            term, diffrax.Dopri8(), 0.0, when, None, start, stepsize_controller=steps, max_steps=10**7
+        )
+        return found.ys[-1]
+
+    return lambda: np.asarray(solve()).ravel()
+
+
+def by_neural_tangents(p: Predictor, when: float) -> Callable[[], np.ndarray]:
+    """The training outputs by neural-tangents, from the tangent kernel; a peer that is used where it is installed."""
+    jax, tangents = importlib.import_module("jax"), importlib.import_module("neural_tangents")
+    jax.config.update("jax_enable_x64", True)
+    x, y = jax.numpy.asarray(p.problem.inputs), jax.numpy.asarray(p.problem.targets)
+    start = x @ jax.numpy.asarray(p.problem.start[0]).T
+    # Its loss is the mean over the entries of a half of the squares, ours their half sum: time is multiplied by their number.
+    move = tangents.predict.gradient_descent_mse(x @ x.T, y)
+    return lambda: np.asarray(move(when * y.size, start)).ravel()
 
 
 def large() -> None:
