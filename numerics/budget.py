@@ -180,9 +180,7 @@ class Budget:
     def _final(self) -> Float:
         """Where the weights would end if every mode of positive rate converged."""
         p = self.predictor
-        with quiet():
-            gain = np.where(p.rates > 0, self.problem.scale * p.spectrum.values / np.where(p.rates > 0, p.rates, 1), 0)
-        learned = np.where(p.rates > 0, gain, 0)[:, None, :] * p._target_modes
+        learned = p._gain[:, None, :] * p._target_modes
         kept = np.where(p.rates > 0, 0.0, 1.0)[:, None, :] * p._start_modes
         inside = (learned + kept) @ adjoint(p.spectrum.left)
         if p.setting.weight_decay > 0:

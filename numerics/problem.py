@@ -11,7 +11,6 @@ from numerics.coordinates import preconditioner
 from theory.errors import SettingError
 from theory.layers import check_whole
 from theory.setting import Setting
-from theory.targets import Given
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def assemble(
     layer.check(x.shape[1:])
     layer = layer.resolve(x, np)
     setting = replace(setting, layer=layer, target=setting.target.resolve(x))
-    if isinstance(setting.target, Given):
+    if not setting.target.is_function:
         if targets is None:
             message = "targets must be given with target Given(), but they are None. Pass an array (N, *output_shape)."
             raise SettingError(message)
