@@ -26,6 +26,9 @@ _PATIENCE = 3
 _SHORT = 100
 """Overlaps that the first attempt looks at; the only one if a counterexample is known already."""
 
+_LONGER = 400
+"""The next step, so that a search that ends soon is not kept waiting by one that does not."""
+
 _SPENT = "the budget was spent, of time or of work"
 _UNCHECKED = "a proof was found, but it is too large to be checked within the budget"
 _ENDED = "the completion ended: it is not derivable from these axioms"
@@ -122,9 +125,10 @@ class _Search:
         if self.found is None:
             self._refuse_trace_contradiction()
             self._widen()
-            proof = self._attempt(short) or self._attempt(self.budget.overlaps)
-            if proof is not None:
-                return proof
+            for overlaps in (short, min(self.budget.overlaps, _LONGER), self.budget.overlaps):
+                proof = self._attempt(overlaps)
+                if proof is not None:
+                    return proof
         self.found = self.found or self.models.run(self.budget.more_models)
         if self.found is not None:
             return Proof(
@@ -136,7 +140,7 @@ class _Search:
     def undecided(self, reason: str) -> Proof:
         """What is left when nothing was decided."""
         plain = [attempt.search for attempt in self.attempts if attempt.square is None]
-        residual = plain[0].show_residual() if plain else "the whole claim"
+        residual = plain[-1].show_residual() if plain else "the whole claim"
         if any(attempt.search.proved for attempt in self.attempts):
             reason = _UNCHECKED
         return Proof(
@@ -162,7 +166,6 @@ class _Search:
         axioms = [*self.algebra.axioms.values(), *(axiom for item in self.derived for axiom in item.axioms)]
         if self.derived:
             self._add(axioms, self.algebra.goal)
-            self.attempts.insert(0, self.attempts.pop())  # it knows all that the others know
         if not self.algebra.about_scalars:
             for transposed in (False, True):
                 rule = square(self.algebra, transposed=transposed)
