@@ -65,6 +65,7 @@ def test_what_is_no_formula_is_refused_and_never_evaluated(text):
         (lambda: Expression("exp(-t)*((t - 1.5)**2 - 0.0001)"), "schedule must be at least 0 at every time"),
         (lambda: Expression("cos(2*pi*t)"), "schedule must be at least 0 at every time"),
         (lambda: Expression("10 + 1/(t - sqrt(2))**2"), "is not at t = 1.41421, or not"),
+        (lambda: Expression("1/(t**2 - 2*t + 1)"), "is not at t = 1, or not"),
         (lambda: Expression("1/(1 - t)**2"), "is not at t = 1, or not"),
         (lambda: Expression("10 + exp(1/(t - 2))"), "is not at t = 2, or not"),
         (lambda: Expression("10 + 1/cos(t)**2"), "is not at t = 1.5"),
