@@ -11,7 +11,6 @@ import numpy as np
 from empirical.data import Images, digits, to_images
 from empirical.device import construct, describe, resolve
 from empirical.levels import Level
-from empirical.measure import Measurement
 from empirical.setting_levels import integration_level, training_level
 from numerics.arrays import real_array
 from numerics.predictor import Predictor
@@ -194,10 +193,8 @@ def setting_row(setting: Setting, train: Images, device: str, dtype: str, seed: 
 
 
 def measurement(case: Case | OwnCase, train: Any, test: Any, seed: int) -> Any:
-    """What measures a case; a case that is no setting names its own class."""
-    if isinstance(case, Case):
-        return Measurement(case, train, test, seed)
-    return construct(Named(case.measured_by, {"train": train, "test": test, "seed": seed}))
+    """What measures a case: the class that it names."""
+    return construct(Named(case.measured_by, {"case": case, "train": train, "test": test, "seed": seed}))
 
 
 def case_name(case: Case | OwnCase, available: int) -> str:

@@ -169,10 +169,15 @@ def _first_lost(weights: Any) -> int | None:
 
 def _unseen(steps: Float, budgets: Float, size: Float) -> str:
     """At which steps an error of 1 % could not be seen, or "". Weights that have decayed are compared with what they were."""
-    blind = (budgets > SENSITIVITY * np.maximum.accumulate(size)) & (steps > 0)
+    order = np.argsort(steps, kind="stable")
+    largest = np.empty_like(size)
+    largest[order] = np.maximum.accumulate(size[order])
+    blind = (budgets > SENSITIVITY * largest) & (steps > 0)
     if not blind.any():
         return ""
-    return f"{TOO_LOOSE}: at {int(blind.sum())} of {int((steps > 0).sum())} steps, first at step {int(steps[blind][0])}"
+    return (
+        f"{TOO_LOOSE}: at {int(blind.sum())} of {int((steps > 0).sum())} steps, first at step {int(steps[blind].min())}"
+    )
 
 
 def _hint(steps: Float, weights: Float, distances: Float, budgets: Float, dtype: str) -> str:
@@ -180,7 +185,7 @@ def _hint(steps: Float, weights: Float, distances: Float, budgets: Float, dtype:
     wrong = distances > budgets
     if not wrong.any():
         return ""
-    first = int(steps[wrong][0])
+    first = int(steps[wrong].min())
     if dtype == "float64" and (weights == weights.astype(np.float32)).all():
         return f"first at step {first}; if the loop ran in float32, pass dtype='float32'"
     if first == 0:

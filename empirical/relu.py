@@ -26,6 +26,7 @@ from numerics.relu import ReLUExample
 from numerics.relu_flow import integrate_relu
 from theory.component import check_number, one_of
 from theory.errors import SettingError
+from theory.theorems import OwnCase
 
 
 def train_relu(
@@ -175,6 +176,7 @@ class ReLUMeasurement:
     """The theorem on a real image: towards targets of both signs, so that some units live, some die and some never move.
 
     Args:
+        case: What is measured.
         train: Training images, of which the first is taken, (1, C, *spatial).
         test: Not used.
         seed: Seed of the start.
@@ -183,7 +185,7 @@ class ReLUMeasurement:
     UNITS = 16  # the solver begins anew whenever one dies
     RATE, STEPS = 0.002, 2500  # of η‖x̂‖², and so many of them: five relaxation times
 
-    def __init__(self, train: Float, test: Float, seed: int) -> None:
+    def __init__(self, case: OwnCase, train: Float, test: Float, seed: int) -> None:
         image = train[0].ravel()
         target = image - image.mean()
         shown = np.linspace(0, len(image) - 1, min(self.UNITS, len(image))).astype(int)

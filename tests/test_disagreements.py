@@ -66,3 +66,14 @@ def test_a_schedule_under_which_rounding_would_be_all_that_is_seen_is_refused():
     x = np.random.default_rng(0).random((12, 36))
     with pytest.raises(SettingError, match=r"no mode grows by more than 1e\+06, .* but the mode of eigenvalue"):
         Predictor(Setting(Linear(), GradientDescent(0.03, Cosine(100.0))), x)
+
+
+def test_steps_may_come_in_any_order():
+    p, steps, weights = own_weights()
+    changed = np.concatenate([weights[:3], 1.01 * weights[3:]])
+    assert crosscheck(p, steps[::-1], weights[::-1]).agrees
+    assert "first at step 3" in crosscheck(p, steps[::-1], changed[::-1]).reason
+    p = Predictor(Setting(Linear(), GradientDescent(10.0, Expression("1/(1 + t/3)"))), np.eye(2), seed=1)
+    steps = [40, 0, 2, 1]
+    back, forth = (crosscheck(p, s, p.weight(s).astype(np.float32)).reason for s in (steps, sorted(steps)))
+    assert back == forth != ""

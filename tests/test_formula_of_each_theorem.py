@@ -88,3 +88,19 @@ def test_the_mean_error_over_gaussian_starts_is_the_formula(seed, std, reach):
     values = {"V": left, "S": found["Wstar"], "dim(q)": 5}
     mean = value(formula, values, shapes={"V": ("d", "m"), "S": ("q", "d")})
     assert np.allclose(predictor.expected_error(test, time, std), mean, rtol=1e-12, atol=0)  # sums of 25 squares
+
+
+def test_a_planted_mistake_in_each_formula_is_seen():
+    """Decay moves the null space (T3), 2μ for μ is another ridge (T7), and 2‖W*V‖² another mean (T17): far beyond the bounds."""
+    x, test = np.random.default_rng(8).standard_normal((2, 2, 5))
+    p = Predictor(Setting(Linear(), GradientFlow(), weight_decay=0.5), x, seed=1)
+    values = {**letters(p.problem), "W": p.theta(1.0)[0]}
+    assert norm(value("(W - W0) @ (I - X @ pinv(X))", values)) > 1e-3
+    wrong = value(t7.RIDGE.replace("mu * I", "2 * mu * I"), letters(p.problem))
+    assert norm(p.theta(math.inf)[0] - wrong) > 1e-3
+    free = Predictor(Setting(Linear(), GradientFlow()), x)
+    found = letters(free.problem, test[:1])
+    left = value("E @ V", found, flow={"E": "c * X @ X.T"}, time=0.1)
+    text = t17.THEOREM.claims[0].equation.split("==")[1].replace("s**2", "1/4").replace("tr(S", "2 * tr(S")
+    mean = value(text, {"V": left, "S": found["Wstar"], "dim(q)": 5}, shapes={"V": ("d", "m"), "S": ("q", "d")})
+    assert abs(free.expected_error(test[:1], 0.1, 0.5) - mean).max() > 1e-3

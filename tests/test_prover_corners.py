@@ -125,6 +125,9 @@ def test_hypotheses_that_cannot_hold_are_refused(claim, arguments):
 def test_squares_that_add_up_to_zero_are_zero():
     assert prove("A@B == 0", AB, ["A@A.T + 2*B.T@B == 0"], budget=WORK).verdict == "proved"
     assert prove("A == 0", AB, ["A@A.T - B@B.T == 0"], budget=WORK).verdict == "refuted"
+    weighed = prove("A == 0", AB, ["c*A@A.T + B@B.T == 0"], scalars=["c > 0"], budget=WORK)
+    assert weighed.verdict == "proved"
+    assert "c > 0" in weighed.used
 
 
 def test_a_mean_of_what_is_not_random_is_itself():

@@ -134,7 +134,30 @@ class Schedule(Component):
 
 
 @dataclass(frozen=True)
-class LinearWarmup(Schedule):
+class Timed(Schedule, abstract=True):
+    """Base of schedules that change up to a time and are constant from there on.
+
+    Args:
+        duration: T > 0, in flow time or steps.
+    """
+
+    duration: float
+
+    def __post_init__(self) -> None:
+        check_number("duration", self.duration, above=0)
+
+    @property
+    def settles(self) -> float:  # type: ignore[override]
+        """T."""
+        return float(self.duration)
+
+    def scaled(self, pace: float) -> Schedule:
+        """The same of T/pace."""
+        return self.with_values(duration=self.duration / pace)
+
+
+@dataclass(frozen=True)
+class LinearWarmup(Timed):
     r"""From 0 to the whole rate on a line: :math:`m = \min(t/T, 1)`. At step 0 of a descent nothing moves.
 
     Args:
@@ -146,21 +169,11 @@ class LinearWarmup(Schedule):
         ([0.0, 0.25, 1.0, 1.0], 2.0, 4.0)
     """
 
-    duration: float
-
-    def __post_init__(self) -> None:
-        check_number("duration", self.duration, above=0)
-
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The line, then 1."""
         t, end = _formulas().t, _formulas().exactly(self.duration)
         return Piece(end, t / end, t**2 / (2 * end)), Piece(_formulas().ENDLESS, 0 * t + 1, t - end / 2)
-
-    @property
-    def settles(self) -> float:  # type: ignore[override]
-        """At the end of the warm-up."""
-        return float(self.duration)
 
     @property
     def final(self) -> float:
@@ -172,13 +185,9 @@ class LinearWarmup(Schedule):
         """It grows for ever."""
         return math.inf
 
-    def scaled(self, pace: float) -> Schedule:
-        """A warm-up of T/pace."""
-        return LinearWarmup(self.duration / pace)
-
 
 @dataclass(frozen=True)
-class LinearDecay(Schedule):
+class LinearDecay(Timed):
     r"""From the whole rate to 0 on a line, then 0: :math:`m = \max(1 - t/T, 0)`.
 
     Training stops at T: the limit is the weight at that time, at :math:`\tau(\infty) = T/2`, not that of the flow.
@@ -192,21 +201,11 @@ class LinearDecay(Schedule):
         ([1.0, 0.75, 0.0, 0.0], 1.5, 2.0)
     """
 
-    duration: float
-
-    def __post_init__(self) -> None:
-        check_number("duration", self.duration, above=0)
-
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The line, then 0."""
         t, end = _formulas().t, _formulas().exactly(self.duration)
         return Piece(end, 1 - t / end, t - t**2 / (2 * end)), Piece(_formulas().ENDLESS, 0 * t, end / 2 + 0 * t)
-
-    @property
-    def settles(self) -> float:  # type: ignore[override]
-        """At the end of the line."""
-        return float(self.duration)
 
     @property
     def final(self) -> float:
@@ -218,13 +217,9 @@ class LinearDecay(Schedule):
         """The triangle under the line."""
         return self.duration / 2
 
-    def scaled(self, pace: float) -> Schedule:
-        """A line of T/pace."""
-        return LinearDecay(self.duration / pace)
-
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class Cosine(Timed):
     r"""Half a wave from 1 down to ``final``, then constant: :math:`m = f + (1 - f)\tfrac{1 + \cos(\pi t/T)}2`.
 
     With final 0 training stops at T: the limit is the weight at that time, not that of the flow.
@@ -239,11 +234,10 @@ class Cosine(Schedule):
         ([1.0, 0.5, 0.0, 0.0], 4.0)
     """
 
-    duration: float
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("duration", self.duration, above=0)
+        super().__post_init__()
         check_number("final", self.final, at_least=0)
         if self.final > 1:
             message = f"final must be at most 1, the multiplier that the wave starts from, but it is {self.final:g}. Choose one in [0, 1]."
@@ -258,18 +252,9 @@ class Cosine(Schedule):
         return Piece(end, wave, risen), Piece(_formulas().ENDLESS, last, (1 + last) / 2 * end + last * (t - end))
 
     @property
-    def settles(self) -> float:  # type: ignore[override]
-        """At the end of the wave."""
-        return float(self.duration)
-
-    @property
     def total(self) -> float:
         """T/2 if it ends at 0."""
         return math.inf if self.final > 0 else self.duration / 2
-
-    def scaled(self, pace: float) -> Schedule:
-        """A wave of T/pace."""
-        return Cosine(self.duration / pace, self.final)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from theory.component import Named
-from theory.layers.layer import Array, Layer, Shape, check_flag, check_flat
+from theory.layers.flat import Flat
+from theory.layers.layer import Array, Shape, check_flag, check_flat
 
 
 @dataclass(frozen=True)
-class Linear(Layer):
+class Linear(Flat):
     """A fully connected layer: φ(x) = x, or [x; 1] with a bias.
 
     Args:
@@ -16,7 +17,6 @@ class Linear(Layer):
     """
 
     bias: bool = False
-    single_column = True
     repeats_inputs = True
 
     def __post_init__(self) -> None:
@@ -26,14 +26,6 @@ class Linear(Layer):
         """One axis of features behind the batch."""
         check_flat("Linear", input_shape)
 
-    def arrange(self, images: Array) -> Array:
-        """Each image as one row."""
-        return images.reshape((len(images), -1))
-
-    def positions(self, input_shape: Shape) -> Shape:
-        """None: one output per example."""
-        return ()
-
     def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
         """(outputs, features)."""
         return (channels, input_shape[0])
@@ -41,10 +33,6 @@ class Linear(Layer):
     def patches(self, x: Array, xp: Any) -> Array:
         """The examples as columns."""
         return xp.moveaxis(x, 0, 1)[None]
-
-    def identity_features(self, input_shape: Shape) -> list[list[int]]:
-        """Every feature is an input."""
-        return [list(range(input_shape[0]))]
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
         """``torch.nn.Linear``."""

@@ -7,13 +7,14 @@ from typing import Any
 
 from theory.component import Named
 from theory.errors import SettingError
-from theory.layers.layer import Array, Layer, Shape, check_flag, check_flat, check_whole
+from theory.layers.flat import Flat
+from theory.layers.layer import Array, Shape, check_flag, check_flat, check_whole
 
 MAX_FEATURES = 10**6
 
 
 @dataclass(frozen=True)
-class Polynomial(Layer):
+class Polynomial(Flat):
     r"""A polynomial of the inputs: φ(x) holds all monomials of total degree 1 to ``degree``; a bias is the monomial 1.
 
     Graded lexicographic order: degree 1 first, and within a degree by the sorted list of factors, so that for two inputs
@@ -32,7 +33,6 @@ class Polynomial(Layer):
 
     degree: int
     bias: bool = False
-    single_column = True
 
     def __post_init__(self) -> None:
         check_whole("degree", self.degree, 1)
@@ -51,14 +51,6 @@ class Polynomial(Layer):
     def _count(self, input_shape: Shape) -> int:
         return math.comb(input_shape[0] + self.degree, self.degree) - 1
 
-    def arrange(self, images: Array) -> Array:
-        """Each image as one row."""
-        return images.reshape((len(images), -1))
-
-    def positions(self, input_shape: Shape) -> Shape:
-        """None: one output per example."""
-        return ()
-
     def weight_shape(self, input_shape: Shape, channels: int) -> Shape:
         """(outputs, monomials)."""
         return (channels, self._count(input_shape))
@@ -72,10 +64,6 @@ class Polynomial(Layer):
                 product = x[:, list(factor)] if product is None else product * x[:, list(factor)]
             monomials.append(product)
         return xp.moveaxis(xp.concatenate(monomials, axis=1), 0, 1)[None]
-
-    def identity_features(self, input_shape: Shape) -> list[list[int]]:
-        """The monomials of degree 1."""
-        return [list(range(input_shape[0]))]
 
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
         """``empirical.modules.Polynomial``."""

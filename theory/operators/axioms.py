@@ -106,12 +106,14 @@ class Algebra(Reading):
         """A sum of positive multiples of squares that is zero: each of them is; with I among them, that is a contradiction."""
         for value in (polynomial, polynomial.scaled(-1)):
             if len(value.terms) > 1 and self._is_sum_of_squares(value):
+                declared = [name for a in value.terms.values() for name in self.coefficients.declared(a)]
+                sources = tuple(dict.fromkeys([text, *declared]))
                 for word in value.terms:
                     head = Polynomial(
                         self._shape_of(word[: len(word) // 2], value.shape),
                         {word[: len(word) // 2]: self.coefficients.one},
                     )
-                    yield from with_transpose(Axiom(f"{head} == 0", head, (text,), "L-SQUARE"))
+                    yield from with_transpose(Axiom(f"{head} == 0", head, sources, "L-SQUARE"))
 
     def _shape_of(self, word: Word, shape: Shape) -> Shape:
         return (shape[0], self.factor_shape(word[-1])[1]) if word else shape

@@ -6,6 +6,7 @@ from typing import Any
 
 from theory.component import Named, check_number
 from theory.iteration import accelerated_descent
+from theory.optimizers.momentum import look_ahead
 from theory.optimizers.optimizer import Array, Descent, Gradient, State
 
 
@@ -43,11 +44,7 @@ class AcceleratedDescent(Descent):
 
     def step(self, state: State, gradient: Gradient, index: int) -> State:
         """The buffer first; then the weight moves by the gradient and the new buffer."""
-        weight, buffer = state
-        momentum = (index + 1) / (index + 4)
-        slope = gradient(weight)
-        buffer = momentum * buffer + slope
-        return weight - self.learning_rate * (slope + momentum * buffer), buffer
+        return look_ahead(state, gradient, self.learning_rate, (index + 1) / (index + 4))
 
     def response(self, xp: Any, s: Array, t: Array) -> tuple[Array, Array]:
         """The recurrence itself, for all modes at once, the steps multiplied in pairs; linear in the largest step."""

@@ -79,6 +79,14 @@ class HeavyBall(Momentum):
         return Named("torch.optim.SGD", {"lr": self.learning_rate, "momentum": self.momentum})
 
 
+def look_ahead(state: State, gradient: Gradient, learning_rate: float, momentum: float) -> State:
+    """One step of Nesterov's momentum as torch has it: the buffer first, then the weight by the gradient and the new buffer."""
+    weight, buffer = state
+    slope = gradient(weight)
+    buffer = momentum * buffer + slope
+    return weight - learning_rate * (slope + momentum * buffer), buffer
+
+
 @dataclass(frozen=True)
 class Nesterov(Momentum):
     r"""Nesterov momentum as torch's SGD: :math:`v_{k+1} = \beta v_k + \nabla_k`, :math:`W_{k+1} = W_k - \eta(\nabla_k + \beta v_{k+1})`.
@@ -102,10 +110,7 @@ class Nesterov(Momentum):
 
     def step(self, state: State, gradient: Gradient, index: int) -> State:
         """The buffer first; then the weight moves by the gradient and the new buffer."""
-        weight, buffer = state
-        slope = gradient(weight)
-        buffer = self.momentum * buffer + slope
-        return weight - self.learning_rate * (slope + self.momentum * buffer), buffer
+        return look_ahead(state, gradient, self.learning_rate, self.momentum)
 
     def response(self, xp: Any, s: Array, t: Array) -> tuple[Array, Array]:
         """Two roots, real for x > 1 with one of each sign; the discriminant from its factors."""

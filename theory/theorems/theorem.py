@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from theory.operators import LEMMAS, Proof, prove
 from theory.operators.proof import Verdict
@@ -118,6 +118,8 @@ class Case:
         telling: Whether the case belongs to the short list that ``verify`` runs by default.
     """
 
+    measured_by: ClassVar[str] = "empirical.measure.Measurement"
+
     name: str
     setting: Setting
     value: str
@@ -142,7 +144,7 @@ class OwnCase:
 
     Attributes:
         name: A few words for the table.
-        measured_by: The class, by its dotted name: made of training and test images and a seed, with the methods
+        measured_by: The class, by its dotted name: made of the case, training and test images and a seed, with the methods
             ``integration()`` and ``training(device, dtype)``, which return levels.
         examples: How many training examples are taken.
         telling: As for :class:`Case`.
