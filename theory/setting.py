@@ -1,6 +1,5 @@
 """A setting: what is trained, how, towards what, and from where. One frozen, validated description."""
 
-import numbers
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ from theory.layers import Layer
 from theory.optimizers import Optimizer
 from theory.starts import Start, TorchDefault
 from theory.targets import Identity, Target
+from theory.toml_text import tables, value_text
 
 LOSSES = ("half_sum", "mse")
 
@@ -128,16 +128,16 @@ class Setting:
 
     def to_toml(self) -> str:
         """The setting as TOML; ``from_toml`` reads it back to an equal setting."""
-        plain, tables = [], []
+        plain, nested = [], []
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, Component):
-                plain.append(f"{field.name} = {_toml(value)}")
+                plain.append(f"{field.name} = {value_text(value)}")
             elif field.name == "target" and len(value.to_table()) == 1:
-                plain.append(f"{field.name} = {_toml(value.kind)}")
+                plain.append(f"{field.name} = {value_text(value.kind)}")
             else:
-                tables += _toml_tables(field.name, value.to_table())
-        return "\n".join(plain) + "\n\n" + "\n\n".join(tables) + "\n"
+                nested += tables(field.name, value.to_table())
+        return "\n".join(plain) + "\n\n" + "\n\n".join(nested) + "\n"
 
     def __str__(self) -> str:
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
@@ -145,20 +145,3 @@ class Setting:
 
 
 FAMILIES: dict[str, type[Component]] = {"layer": Layer, "optimizer": Optimizer, "target": Target, "start": Start}
-
-
-def _toml_tables(name: str, table: Mapping[str, Any]) -> list[str]:
-    """A table as TOML, then the tables inside it under dotted names."""
-    rows = [f"{key} = {_toml(item)}" for key, item in table.items() if not isinstance(item, Mapping)]
-    nested = [(f"{name}.{key}", item) for key, item in table.items() if isinstance(item, Mapping)]
-    return ["\n".join([f"[{name}]", *rows]), *(text for key, item in nested for text in _toml_tables(key, item))]
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(int(value) if isinstance(value, numbers.Integral) else float(value))

@@ -1,0 +1,71 @@
+"""An experiment: one unit of work that a sweep or a study runs, described by plain values and stored by its content."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from theory.component import Component
+from theory.errors import SettingError
+from theory.toml_text import tables
+
+PACKAGES = ("theory", "numerics", "empirical")  # what an experiment's numbers can depend on
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment found.
+
+    Attributes:
+        numbers: By name: numbers, words, truth values, or lists of them; what is not finite is None.
+        arrays: By name.
+    """
+
+    numbers: dict[str, Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Experiment(Component):
+    """Base of all experiments: a frozen dataclass whose fields say all that its numbers depend on, seeds included.
+
+    A worker process builds it again from its table, so the fields are plain values and components.
+    """
+
+    def run(self, device: str = "cpu") -> Outcome:
+        """Does the work on a device ("cpu" or "cuda"), deterministically."""
+        self.lacks("run", "which does the work")
+
+    def fingerprint(self) -> str:
+        """A hash of the data that it reads, or an empty string."""
+        return ""
+
+    def to_toml(self) -> str:
+        """The experiment as TOML, under the name of its family."""
+        return "\n\n".join(tables("experiment", self.to_table())) + "\n"
+
+    def key(self, device: str = "cpu") -> str:
+        """The content hash under which its outcome is stored: settings, data, code and device.
+
+        Raises:
+            SettingError: If a field cannot be written as TOML.
+        """
+        try:
+            text = self.to_toml()
+        except (TypeError, ValueError) as error:
+            message = f"an experiment must hold plain values and components, but {type(self).__name__} does not: {error}. Change it."
+            raise SettingError(message) from None
+        parts = (text, self.fingerprint(), code_version(), device)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+@cache
+def code_version() -> str:
+    """A hash of the source of the packages that compute: other code, other experiments."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(file for package in PACKAGES for file in (root / package).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

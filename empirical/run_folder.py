@@ -1,0 +1,87 @@
+"""A run on disk: one folder with setting.toml, result.json and arrays.npz, there whole or not at all."""
+
+import json
+import os
+import secrets
+import shutil
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.errors import DataError
+
+FORMAT = 1
+SETTING, RESULT, ARRAYS = "setting.toml", "result.json", "arrays.npz"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run's folder holds.
+
+    Attributes:
+        setting: What was run, as TOML.
+        result: What came out, as JSON holds it.
+        arrays: What came out, as arrays.
+    """
+
+    setting: str
+    result: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def write(self, folder: str | Path) -> None:
+        """Writes the folder; it takes its name when everything is in it, and one that is there already stays as it is.
+
+        Raises:
+            DataError: If the folder cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> folder = Path(tempfile.mkdtemp()) / "run"
+            >>> RunFolder('target = "identity"', {"mse": 0.5}, {"w": np.ones(2)}).write(folder)
+            >>> read_run(folder).result["mse"], read_run(folder).arrays["w"].tolist()
+            (0.5, [1.0, 1.0])
+        """
+        folder = Path(folder)
+        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        try:
+            temporary.mkdir(parents=True)
+            (temporary / SETTING).write_text(self.setting, encoding="utf-8")
+            with (temporary / ARRAYS).open("wb") as file:
+                np.savez_compressed(file, **self.arrays)  # type: ignore[arg-type]
+            text = json.dumps({"format": FORMAT, **self.result}, indent=1, ensure_ascii=False, allow_nan=False)
+            (temporary / RESULT).write_text(text + "\n", encoding="utf-8")
+            if not folder.is_dir():
+                os.rename(temporary, folder)
+        except OSError as error:
+            if not folder.is_dir():  # else another process was first with the same run
+                message = f"the run's folder must be one that can be written, but {folder} is not: {error.strerror}. Choose another path."
+                raise DataError(message) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_run(folder: str | Path) -> RunFolder:
+    """Reads a run's folder.
+
+    Raises:
+        DataError: If a file is missing or broken, or was written by a newer version.
+    """
+    folder = Path(folder)
+    try:
+        setting = (folder / SETTING).read_text(encoding="utf-8")
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        with np.load(folder / ARRAYS, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        version = result.pop("format")
+    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"a run's folder must hold {SETTING}, {RESULT} and {ARRAYS}, but {folder} does not: {reason}. Delete it and run again."
+        raise DataError(message) from None
+    if version != FORMAT:
+        message = f"a run's folder must have the format {FORMAT}, but {folder} has {version}. Read it with the version that wrote it."
+        raise DataError(message)
+    return RunFolder(setting, result, arrays)

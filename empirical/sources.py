@@ -1,0 +1,107 @@
+"""Where an experiment's images come from: a name that a file of settings can hold."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from empirical.data import Images, digits, read_images
+from theory.component import Component
+from theory.errors import DataError
+from theory.layers import check_whole
+
+
+class Source(Component):
+    """Base of all sources."""
+
+    def images(self) -> Images:
+        """The images, (N, C, *spatial).
+
+        Raises:
+            DataError: If they cannot be read.
+        """
+        self.lacks("images", "the images themselves")
+
+    def fingerprint(self) -> str:
+        """A hash of the images' numbers, so that a changed file is a changed experiment."""
+        values = np.ascontiguousarray(self.images().values)
+        return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Digits(Source):
+    """The 1797 digits of scikit-learn.
+
+    Args:
+        size: Pixels of a side; the images' own 8 if None.
+
+    Example:
+        >>> Digits(size=14).images().values.shape
+        (1797, 1, 14, 14)
+    """
+
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+
+    def images(self) -> Images:
+        """The digits."""
+        return resized(digits(), self.size)
+
+
+@dataclass(frozen=True)
+class ImageFile(Source):
+    """The images in a file; see :func:`empirical.data.read_images`.
+
+    Args:
+        path: A .npy, .npz or IDX file, or a .gz of it.
+        key: The array's name in an .npz.
+        image_shape: (C, *spatial) of one image, if it is not seen from the array.
+        size: Pixels of a side; the images' own if None.
+    """
+
+    path: str
+    key: str | None = None
+    image_shape: tuple[int, ...] | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+
+    def images(self) -> Images:
+        """The images of the file."""
+        return resized(read_images(self.path, key=self.key, image_shape=self.image_shape), self.size)
+
+
+def resized(images: Images, size: int | None) -> Images:
+    """Square images of another size, by linear interpolation (averaged first where they shrink).
+
+    Raises:
+        DataError: If the images are not square pictures.
+    """
+    shape = images.values.shape[2:]
+    if size is None or shape == (size, size):
+        return images
+    if len(shape) != 2 or shape[0] != shape[1]:
+        message = (
+            f"images must be square pictures to be resized, but they are {'×'.join(map(str, shape))}. Leave size out."
+        )
+        raise DataError(message)
+    matrix = _resampling(shape[0], size)
+    values = np.einsum("ip,ncpq,jq->ncij", matrix, images.values, matrix, optimize=True)
+    return Images(values, f"{images.source}, resized to {size}×{size}")
+
+
+def _resampling(before: int, after: int) -> Any:
+    """The matrix of linear interpolation with a tent as wide as the larger of the two pixel sizes; rows sum to 1."""
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale - 0.5
+    tent = np.maximum(0.0, 1 - np.abs(centres[:, None] - np.arange(before)) / max(scale, 1.0))
+    return tent / tent.sum(axis=1, keepdims=True)
+
+
+def _check_size(size: int | None) -> None:
+    if size is not None:
+        check_whole("size", size, 1)
