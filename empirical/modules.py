@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from empirical.device import construct
+from empirical.networks import Network
 from theory.component import Named
 from theory.layers.features import feature_rows
 
@@ -144,3 +145,26 @@ class Residual(torch.nn.Module):  # type: ignore[misc]
         for number, axis in enumerate(self.crop, start=2):
             skip = skip[(slice(None),) * number + (slice(*axis["take"]),)]
         return skip + self.module(x)
+
+
+class NetworkModule(torch.nn.Module):  # type: ignore[misc]
+    """A network of layers, each one torch's own module.
+
+    Args:
+        network: The network.
+        input_shape: The shape of one example.
+        channels: Channels of the output.
+    """
+
+    def __init__(self, network: Network, input_shape: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.network = network
+        named = [
+            part.layer.torch_module(part.input_shape, part.channels)
+            for part in network.parts(tuple(input_shape), channels)
+        ]
+        self.layers = torch.nn.ModuleList(construct(module) for module in named)
+
+    def forward(self, x: Any) -> Any:
+        """(N, *input_shape) to (N, channels, *positions)."""
+        return self.network.forward(list(self.layers), x)

@@ -94,6 +94,11 @@ class Gaussian(Start):
         weight = self.std * rng.standard_normal(weight_shape)
         return weight, None if bias_shape is None else self.std * rng.standard_normal(bias_shape)
 
+    def draw_weight(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None) -> tuple[Array, Array | None]:
+        """As :meth:`draw`, with a bias of 0."""
+        weight = self.std * rng.standard_normal(weight_shape)
+        return weight, None if bias_shape is None else 0.0 * rng.uniform(size=bias_shape)
+
 
 @dataclass(frozen=True)
 class Zeros(Start):
@@ -130,6 +135,55 @@ class Orthogonal(Start):
                 matrix[index] /= math.sqrt(matrix[index] @ matrix[index])
         weight = (matrix if rows <= columns else matrix.T).reshape(weight_shape)
         return weight, None if bias_shape is None else 0.0 * rng.uniform(size=bias_shape)
+
+
+@dataclass(frozen=True)
+class Xavier(Start):
+    r"""Every entry N(0, 2/(fan in + fan out)), torch's ``xavier_normal_``; the bias starts at 0."""
+
+    def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
+        """The fan out counts the outputs that one input reaches: outputs times taps."""
+        fan_out = weight_shape[0] * math.prod(weight_shape[2:])
+        return Gaussian(math.sqrt(2 / (fan_in + fan_out))).draw_weight(rng, weight_shape, bias_shape)
+
+
+@dataclass(frozen=True)
+class Kaiming(Start):
+    r"""Every entry N(0, 2/fan in), torch's ``kaiming_normal_`` for a ReLU; the bias starts at 0."""
+
+    def moments(self, fan_in: int, outputs: int) -> EntryMoments:
+        """√(2/fan in), and 3."""
+        return EntryMoments(math.sqrt(2 / fan_in), 3.0)
+
+    def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
+        """Independent normal entries."""
+        return Gaussian(math.sqrt(2 / fan_in)).draw_weight(rng, weight_shape, bias_shape)
+
+
+@dataclass(frozen=True)
+class NearIdentity(Start):
+    """The identity on the first channels (the centre tap of each, 1) and N(0, std²) added everywhere; the bias starts at 0.
+
+    Args:
+        std: The standard deviation of what is added, at least 0.
+
+    Example:
+        >>> import numpy as np
+        >>> NearIdentity(0.0).draw(np.random.default_rng(0), (2, 1, 3), None, 3)[0].astype(int).tolist()
+        [[[0, 1, 0]], [[0, 0, 0]]]
+    """
+
+    std: float
+
+    def __post_init__(self) -> None:
+        check_number("std", self.std, at_least=0)
+
+    def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
+        """Noise, then 1 on the centre taps of the diagonal."""
+        weight, bias = Gaussian(self.std).draw_weight(rng, weight_shape, bias_shape)
+        diagonal = list(range(min(weight_shape[:2])))
+        weight[(diagonal, diagonal, *(size // 2 for size in weight_shape[2:]))] += 1
+        return weight, bias
 
 
 @dataclass(frozen=True)

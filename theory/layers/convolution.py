@@ -87,3 +87,15 @@ class Conv(Windows):
             "bias": self.bias,
         }
         return Named(f"torch.nn.Conv{dimensions}d", arguments)
+
+    def torch_stack(self, input_shape: Shape, channels: int) -> Named:
+        """One convolution with a group for each copy and group."""
+        axes = self.axes(input_shape)
+        arguments = {
+            "stride": each(self.stride, len(axes)),
+            "dilation": each(self.dilation, len(axes)),
+            "groups": self.groups,
+            "pads": tuple((axis.left, axis.right) for axis in axes),
+            "padding_mode": self.padding_mode,
+        }
+        return Named("empirical.stacked.ConvStack", arguments)

@@ -59,6 +59,10 @@ class Layer(Component):
         """The torch module that computes this layer."""
         self.lacks("torch_module", "the torch module that computes it")
 
+    def torch_stack(self, input_shape: Shape, channels: int) -> Named | None:
+        """What computes many independent copies of the torch module at once, or None; see ``empirical.stacked``."""
+        return None
+
     def resolve(self, inputs: Array, xp: Any) -> "Layer":
         """The layer with what it takes from the training examples filled in."""
         return self

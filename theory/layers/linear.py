@@ -37,3 +37,7 @@ class Linear(Flat):
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
         """``torch.nn.Linear``."""
         return Named("torch.nn.Linear", {"in_features": input_shape[0], "out_features": channels, "bias": self.bias})
+
+    def torch_stack(self, input_shape: Shape, channels: int) -> Named:
+        """A batched matrix product."""
+        return Named("empirical.stacked.LinearStack", {})

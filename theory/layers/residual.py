@@ -118,6 +118,9 @@ class Residual(Layer):
         """None: the skip alone is the identity."""
         return 0.0
 
+    def torch_stack(self, input_shape: Shape, channels: int) -> None:
+        """None: copies are computed by torch's own transformation of the module."""
+
     def torch_module(self, input_shape: Shape, channels: int) -> Named:
         """``empirical.modules.Residual`` around the layer's own module."""
         arguments = {

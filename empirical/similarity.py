@@ -1,0 +1,83 @@
+r"""How alike two pictures are, and where a network's output stands between the identity and the constant.
+
+Everything is per picture: arrays (..., *shape) with ``axes`` trailing axes of one picture.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+class Standing(NamedTuple):
+    """Outputs against the two end states, each (...): Pearson correlation and mean squared error."""
+
+    identity: Float
+    constant: Float
+    identity_mse: Float
+    constant_mse: Float
+
+
+def correlation(a: Any, b: Any, axes: int = 1) -> Float:
+    r"""Pearson's correlation of the pixels, :math:`\langle a - \bar a, b - \bar b\rangle / (\|a - \bar a\|\,\|b - \bar b\|)`.
+
+    Args:
+        a: (..., *shape).
+        b: The same, or one that broadcasts.
+        axes: How many axes one picture has.
+
+    Returns:
+        (...); NaN where a picture is flat to rounding, because there is no correlation with a flat picture.
+
+    Example:
+        >>> correlation([1.0, 2.0, 3.0], [2.0, 4.0, 7.0]).item()   # 5/sqrt(2·38/3)
+        0.9933992677987828
+    """
+    return cosine(_centred(a, axes), _centred(b, axes), axes)
+
+
+def cosine(a: Any, b: Any, axes: int = 1) -> Float:
+    r"""The cosine of the angle, :math:`\langle a, b\rangle / (\|a\|\,\|b\|)`; NaN where a picture is 0.
+
+    Example:
+        >>> cosine([3.0, 4.0], [4.0, 3.0]).item()
+        0.96
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    over = tuple(range(-axes, 0))
+    size = np.sqrt((a * a).sum(axis=over) * (b * b).sum(axis=over))
+    product = (a * b).sum(axis=over)
+    return np.asarray(np.divide(product, size, out=np.full(np.shape(size), np.nan), where=size > 0))
+
+
+def mean_squared_error(a: Any, b: Any, axes: int = 1) -> Float:
+    """The mean over the pixels of the squared difference.
+
+    Example:
+        >>> mean_squared_error([1.0, 2.0], [1.0, 4.0]).item()
+        2.0
+    """
+    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    return np.asarray((difference * difference).mean(axis=tuple(range(-axes, 0))))
+
+
+def standing(outputs: Any, inputs: Any, constant: Any, axes: int) -> Standing:
+    """Outputs (..., N, *shape) against their inputs (N, *shape), the identity, and against one picture, the constant."""
+    return Standing(
+        correlation(outputs, inputs, axes),
+        correlation(outputs, constant, axes),
+        mean_squared_error(outputs, inputs, axes),
+        mean_squared_error(outputs, constant, axes),
+    )
+
+
+def _centred(a: Any, axes: int) -> Float:
+    """A picture less its mean; exactly 0 where what is left is rounding."""
+    a = np.asarray(a, dtype=float)
+    over = tuple(range(-axes, 0))
+    centred = a - a.mean(axis=over, keepdims=True)
+    pixels = int(np.prod(a.shape[-axes:]))
+    floor = 4 * pixels * np.finfo(float).eps * np.abs(a).max(axis=over, keepdims=True)
+    return np.where(np.abs(centred).max(axis=over, keepdims=True) > floor, centred, 0.0)
