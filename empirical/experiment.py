@@ -20,12 +20,18 @@ class Outcome:
     """What an experiment found.
 
     Attributes:
-        numbers: By name: numbers, words, truth values, or lists of them; what is not finite is None.
+        numbers: By name: numbers, words, truth values, or lists of them; what is not finite is None. A run that diverged has
+            ``diverged`` True, one that failed has nothing but ``failed``, a line that says why.
         arrays: By name.
     """
 
     numbers: dict[str, Any]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> str:
+        """Why the experiment failed, or an empty string."""
+        return str(self.numbers.get("failed", ""))
 
 
 class Experiment(Component):

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from theory.errors import DataError
 
 FORMAT = 1
 SETTING, RESULT, ARRAYS = "setting.toml", "result.json", "arrays.npz"
+
+
+class NewerFormatError(DataError):
+    """A folder that a newer version wrote."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class RunFolder:
 
         Raises:
             DataError: If the folder cannot be written.
+            ValueError: If a result is not finite or no JSON, or an array holds objects.
 
         Example:
             >>> import tempfile
@@ -50,8 +56,10 @@ class RunFolder:
         try:
             temporary.mkdir(parents=True)
             (temporary / SETTING).write_text(self.setting, encoding="utf-8")
-            with (temporary / ARRAYS).open("wb") as file:
-                np.savez_compressed(file, **self.arrays)  # type: ignore[arg-type]
+            with zipfile.ZipFile(temporary / ARRAYS, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, array in self.arrays.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
             text = json.dumps({"format": FORMAT, **self.result}, indent=1, ensure_ascii=False, allow_nan=False)
             (temporary / RESULT).write_text(text + "\n", encoding="utf-8")
             if not folder.is_dir():
@@ -68,20 +76,39 @@ def read_run(folder: str | Path) -> RunFolder:
     """Reads a run's folder.
 
     Raises:
-        DataError: If a file is missing or broken, or was written by a newer version.
+        DataError: If a file is missing or broken.
+        NewerFormatError: If it was written by a newer version.
     """
     folder = Path(folder)
     try:
-        setting = (folder / SETTING).read_text(encoding="utf-8")
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        check_format(folder, version := result.pop("format"))
+        setting = (folder / SETTING).read_text(encoding="utf-8")
         with np.load(folder / ARRAYS, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        version = result.pop("format")
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except NewerFormatError:
+        raise
+    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"a run's folder must hold {SETTING}, {RESULT} and {ARRAYS}, but {folder} does not: {reason}. Delete it and run again."
         raise DataError(message) from None
     if version != FORMAT:
-        message = f"a run's folder must have the format {FORMAT}, but {folder} has {version}. Read it with the version that wrote it."
+        message = (
+            f"a run's folder must have the format {FORMAT}, but {folder} has {version!r}. Delete it and run again."
+        )
         raise DataError(message)
     return RunFolder(setting, result, arrays)
+
+
+def check_format(folder: Path, version: object) -> None:
+    """Refuses a newer format.
+
+    Raises:
+        NewerFormatError: With both numbers.
+    """
+    if isinstance(version, int) and version > FORMAT:
+        message = (
+            f"{folder} must have a format that this version of closedflow knows, at most {FORMAT}, but it has {version}. "
+            "Use the version that wrote it, or choose another folder."
+        )
+        raise NewerFormatError(message)

@@ -1,7 +1,10 @@
 """Where an experiment's images come from: a name that a file of settings can hold."""
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +28,11 @@ class Source(Component):
 
     def fingerprint(self) -> str:
         """A hash of the images' numbers, so that a changed file is a changed experiment."""
-        values = np.ascontiguousarray(self.images().values)
-        return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+        return _fingerprint(self, self.stamp())
+
+    def stamp(self) -> Hashable:
+        """What is seen at a glance when the images have changed, so that a sweep does not read them for each of its runs."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,23 @@ class ImageFile(Source):
     def __post_init__(self) -> None:
         _check_size(self.size)
 
+    def stamp(self) -> Hashable:
+        """When the file was changed, and how large it is."""
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return None  # reading says what is wrong
+        return str(Path(self.path).absolute()), found.st_mtime_ns, found.st_size
+
     def images(self) -> Images:
         """The images of the file."""
         return resized(read_images(self.path, key=self.key, image_shape=self.image_shape), self.size)
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(source: Source, _stamp: Hashable) -> str:
+    values = np.ascontiguousarray(source.images().values)
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
 
 
 def resized(images: Images, size: int | None) -> Images:
