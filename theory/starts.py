@@ -94,11 +94,6 @@ class Gaussian(Start):
         weight = self.std * rng.standard_normal(weight_shape)
         return weight, None if bias_shape is None else self.std * rng.standard_normal(bias_shape)
 
-    def draw_weight(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None) -> tuple[Array, Array | None]:
-        """As :meth:`draw`, with a bias of 0."""
-        weight = self.std * rng.standard_normal(weight_shape)
-        return weight, None if bias_shape is None else 0.0 * rng.uniform(size=bias_shape)
-
 
 @dataclass(frozen=True)
 class Zeros(Start):
@@ -113,7 +108,7 @@ class Zeros(Start):
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Zeros as the generator's arrays, so that numpy need not be imported here."""
         weight = 0.0 * rng.uniform(size=weight_shape)
-        return weight, None if bias_shape is None else 0.0 * rng.uniform(size=bias_shape)
+        return weight, _at_zero(rng, bias_shape)
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class Orthogonal(Start):
                 matrix[index] -= matrix[:index].T @ (matrix[:index] @ matrix[index])
                 matrix[index] /= math.sqrt(matrix[index] @ matrix[index])
         weight = (matrix if rows <= columns else matrix.T).reshape(weight_shape)
-        return weight, None if bias_shape is None else 0.0 * rng.uniform(size=bias_shape)
+        return weight, _at_zero(rng, bias_shape)
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ class Xavier(Start):
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """The fan out counts the outputs that one input reaches: outputs times taps."""
         fan_out = weight_shape[0] * math.prod(weight_shape[2:])
-        return Gaussian(math.sqrt(2 / (fan_in + fan_out))).draw_weight(rng, weight_shape, bias_shape)
+        return math.sqrt(2 / (fan_in + fan_out)) * rng.standard_normal(weight_shape), _at_zero(rng, bias_shape)
 
 
 @dataclass(frozen=True)
@@ -157,7 +152,7 @@ class Kaiming(Start):
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Independent normal entries."""
-        return Gaussian(math.sqrt(2 / fan_in)).draw_weight(rng, weight_shape, bias_shape)
+        return math.sqrt(2 / fan_in) * rng.standard_normal(weight_shape), _at_zero(rng, bias_shape)
 
 
 @dataclass(frozen=True)
@@ -180,10 +175,10 @@ class NearIdentity(Start):
 
     def draw(self, rng: Any, weight_shape: Shape, bias_shape: Shape | None, fan_in: int) -> tuple[Array, Array | None]:
         """Noise, then 1 on the centre taps of the diagonal."""
-        weight, bias = Gaussian(self.std).draw_weight(rng, weight_shape, bias_shape)
+        weight = rng.normal(0.0, self.std, weight_shape)
         diagonal = list(range(min(weight_shape[:2])))
         weight[(diagonal, diagonal, *(size // 2 for size in weight_shape[2:]))] += 1
-        return weight, bias
+        return weight, _at_zero(rng, bias_shape)
 
 
 @dataclass(frozen=True)
@@ -213,3 +208,8 @@ class Fixed(Start):
             f"initial_weight must be given with start Fixed(), but it is None. Pass an array of shape {weight_shape}."
         )
         raise SettingError(message)
+
+
+def _at_zero(rng: Any, shape: Shape | None) -> Array | None:
+    """A bias that starts at 0, as the generator's array, so that numpy need not be imported here; None if there is none."""
+    return None if shape is None else 0.0 * rng.uniform(size=shape)

@@ -1,0 +1,153 @@
+"""Training as an experiment: the seeds of one network on some images, and what they make of the probes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from empirical.batch import Stop
+from empirical.ensemble import Ensemble, check_optimizer, train_ensemble
+from empirical.experiment import Experiment, Outcome
+from empirical.networks import Network
+from empirical.probes import PROBES, probes
+from empirical.similarity import standing
+from empirical.sources import Digits, Source
+from theory.component import one_of
+from theory.errors import SettingError
+from theory.layers import check_whole
+from theory.optimizers import Optimizer
+from theory.targets import Identity, Target
+
+
+@dataclass(frozen=True)
+class TrainNetworks(Experiment):
+    """Networks trained on a few images, and where they stand between the identity and the constant on each kind of probe.
+
+    Its numbers, one for each seed: ``steps``, ``loss`` and ``reason`` of the end of training; and for each probe kind
+    ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
+    training image, and ``identity_mse KIND`` and ``constant_mse KIND``. A flat output correlates with nothing, which
+    counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
+    differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it, (1 + seeds, C, *spatial).
+
+    Args:
+        network: Which network.
+        optimizer: A descent, or Adam.
+        source: The images.
+        examples: Which of them are trained on.
+        seeds: One network for each.
+        steps: At most so many.
+        stop_loss: Training ends at this loss; 0 never does.
+        plateau: Training ends when the loss has not fallen by 1 % in so many steps; 0 never does.
+        target: What it is trained towards.
+        loss: "mse" or "half_sum".
+        weight_decay: Torch's.
+        probes: Kinds of probes; see ``empirical.probes``.
+        probe_count: Probes of each kind.
+        others: Real images of another set, for the probe "real".
+        dtype: "float32" or "float64".
+        backend: "auto", "grouped", "vmap" or "loop".
+        compiled: Whether torch compiles the gradient.
+
+    Example:
+        >>> from theory.layers import Linear
+        >>> from theory.optimizers import GradientDescent
+        >>> from empirical.networks import Feedforward
+        >>> run = TrainNetworks(Feedforward(Linear()), GradientDescent(0.01), seeds=(0,), steps=400, stop_loss=1e-8, loss="half_sum")
+        >>> run.run().numbers["reason"]
+        ('loss',)
+    """
+
+    network: Network
+    optimizer: Optimizer
+    source: Source = Digits()
+    examples: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 1000
+    stop_loss: float = 0.0
+    plateau: int = 0
+    target: Target = Identity()
+    loss: str = "mse"
+    weight_decay: float = 0.0
+    probes: tuple[str, ...] = ("digits", "noise")
+    probe_count: int = 20
+    others: Source | None = None
+    dtype: str = "float32"
+    backend: str = "auto"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.network, Network):
+            message = f"network must be a Network, but it is {self.network!r}. Pass one, such as Feedforward(Linear())."
+            raise SettingError(message)
+        check_optimizer(self.optimizer)
+        for kind in self.probes:
+            one_of("probe", kind, PROBES)
+        check_whole("probe_count", self.probe_count, 1)
+        for seed in self.seeds:
+            check_whole("seed", seed, 0)
+        _ = self.stop
+
+    @property
+    def stop(self) -> Stop:
+        """When training ends."""
+        return Stop(self.steps, self.stop_loss or None, self.plateau or None)
+
+    def fingerprint(self) -> str:
+        """The hash of the images."""
+        return self.source.fingerprint() + ("" if self.others is None else self.others.fingerprint())
+
+    def run(self, device: str = "cpu") -> Outcome:
+        """Trains, then looks at the probes."""
+        images = self.source.images()
+        chosen = images.take(self.examples).values
+        ensemble = self.train(chosen, device)
+        other = None if self.others is None else self.others.images().values
+        numbers: dict[str, Any] = {
+            "steps": ensemble.steps,
+            "loss": ensemble.losses,
+            "reason": ensemble.reasons,
+            "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
+            "notes": ensemble.notes,
+        }
+        arrays = {}
+        for kind in self.probes:
+            shown = probes(kind, self.probe_count, images.values, chosen[0], others=other)
+            outputs = self.outputs(ensemble, shown)
+            for name, values in standing(outputs, shown, chosen[0], shown.ndim - 1)._asdict().items():
+                means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
+                numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
+            arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
+        return Outcome(numbers, arrays)
+
+    def train(self, images: Any, device: str, **more: Any) -> Ensemble:
+        """Trains on images (N, C, *spatial)."""
+        layer = self.network.layer
+        x = layer.arrange(images)
+        y = self.target.resolve(x).values(layer, x, np)
+        return train_ensemble(
+            self.network,
+            x,
+            y,
+            seeds=self.seeds,
+            optimizer=self.optimizer,
+            stop=self.stop,
+            loss=self.loss,
+            weight_decay=self.weight_decay,
+            device=device,
+            dtype=self.dtype,
+            backend_name=self.backend,
+            compiled=self.compiled,
+            **more,
+        )
+
+    def outputs(self, ensemble: Ensemble, images: Any) -> Any:
+        """What the networks make of images (N, C, *spatial), in the images' shape where the outputs are as large."""
+        outputs = ensemble.outputs(self.network.layer.arrange(images))
+        same = outputs[0, 0].size == images[0].size
+        return outputs.reshape((len(outputs), *images.shape)) if same else outputs
+
+
+def per_seed(outcomes: Sequence[Outcome], name: str) -> Any:
+    """A number of several outcomes, (outcomes, seeds); None as NaN."""
+    return np.array([outcome.numbers[name] for outcome in outcomes], dtype=float)
