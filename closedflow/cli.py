@@ -40,6 +40,7 @@ app = App(
     help_format="plaintext",
 )
 app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
+app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts and pictures.")
 
 
 @Parameter(name="*")

@@ -16,8 +16,8 @@ def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence
         SettingError: If matplotlib is not installed, or the picture cannot be written.
     """
     rows = min(SHOWN, len(inputs))
-    figure = _figure(path, 1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5)
-    axes = figure.subplots(rows, len(titles) + 1, squeeze=False)
+    page = figure(path, 1.3 * (len(titles) + 1) + 0.4, 1.3 * rows + 0.5)
+    axes = page.subplots(rows, len(titles) + 1, squeeze=False)
     for row in range(rows):
         for column, picture in enumerate([inputs[row], *(prediction[row] for prediction in predictions)]):
             axis = axes[row][column]
@@ -26,7 +26,7 @@ def draw_predictions(path: Path, inputs: Any, predictions: Any, titles: Sequence
             axis.set_yticks([])
             if row == 0:
                 axis.set_title("input" if column == 0 else titles[column - 1], fontsize=9)
-    _write(path, figure)
+    write(path, page)
 
 
 def draw_histogram(path: Path, values: Any, label: str, title: str) -> None:
@@ -35,16 +35,21 @@ def draw_histogram(path: Path, values: Any, label: str, title: str) -> None:
     Raises:
         SettingError: If matplotlib is not installed, or the picture cannot be written.
     """
-    figure = _figure(path, 5.0, 3.0)
-    axis = figure.subplots()
+    page = figure(path, 5.0, 3.0)
+    axis = page.subplots()
     axis.hist(values, bins="auto" if len(values) > 1 else 1, color="0.35", edgecolor="white", linewidth=0.5)
     axis.set_xlabel(label)
     axis.set_ylabel("queries")
     axis.set_title(title, fontsize=9)
-    _write(path, figure)
+    write(path, page)
 
 
-def _figure(path: Path, width: float, height: float) -> Any:
+def figure(path: Path, width: float, height: float) -> Any:
+    """An empty matplotlib figure for a picture file, of a size in inches.
+
+    Raises:
+        SettingError: If matplotlib is not installed, or the path is no picture's.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
@@ -56,9 +61,14 @@ def _figure(path: Path, width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _write(path: Path, figure: Any) -> None:
+def write(path: Path, page: Any) -> None:
+    """Writes a figure to its file.
+
+    Raises:
+        SettingError: If the file cannot be written.
+    """
     try:
-        figure.savefig(path, dpi=150)
+        page.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
         message = (
             f"--plot must be a picture file that can be written, but {path} is not: {error}. Use a .png or .svg path."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from empirical.data import Images, digits, to_images
-from empirical.device import construct, describe, resolve
+from empirical.device import construct, describe, resolve, versions
 from empirical.levels import Level
 from empirical.setting_levels import integration_level, training_level
 from numerics.arrays import real_array
@@ -212,13 +212,9 @@ def split(values: Any, examples: int) -> tuple[Any, Any]:
 
 def describe_run(images: Images, device: str, dtype: str, seed: int) -> dict[str, str]:
     """What the table's header says."""
-    import platform
-    from importlib.metadata import version
-
-    packages = ", ".join(f"{name} {version(name)}" for name in ("closedflow", "sympy", "numpy", "scipy", "torch"))
     return {
         "data": images.source,
         "device": describe(device),
         "arithmetic": f"{dtype}, seed {seed}",
-        "versions": f"Python {platform.python_version()}, {packages}",
+        "versions": versions(),
     }

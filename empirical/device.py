@@ -49,6 +49,15 @@ def describe(device: str) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+def versions() -> str:
+    """Python and the packages that numbers depend on."""
+    import platform
+    from importlib.metadata import version
+
+    packages = ", ".join(f"{name} {version(name)}" for name in ("closedflow", "sympy", "numpy", "scipy", "torch"))
+    return f"Python {platform.python_version()}, {packages}"
+
+
 def construct(named: Named, **more: Any) -> Any:
     """Builds what a :class:`~theory.component.Named` names."""
     module, _, name = named.path.rpartition(".")

@@ -40,6 +40,11 @@ def probe(function: Callable[[int, Material], Float]) -> Callable[[int, Material
     return function
 
 
+def kinds(*, real: bool = False) -> tuple[str, ...]:
+    """All kinds of probes; "real" only where there are real images of another set."""
+    return tuple(kind for names in CLASSES.values() for kind in names if real or kind != "real")
+
+
 def probes(kind: str, count: int, images: Any, picture: Any, *, others: Any = None, seed: int = 0) -> Float:
     """Probe pictures of one kind.
 

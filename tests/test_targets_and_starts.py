@@ -1,6 +1,7 @@
 """What networks are trained towards, against slices and loops; where they start, against torch's own start."""
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from empirical.strategies import input_shapes, inputs, layers, seeds
 from theory.errors import SettingError
 from theory.geometry import PADDING_MODES
 from theory.layers import Conv, Linear
-from theory.starts import Fixed, Gaussian, Orthogonal, Start, TorchDefault, Zeros
+from theory.starts import Fixed, Gaussian, Kaiming, NearIdentity, Orthogonal, Start, TorchDefault, Xavier, Zeros
 from theory.targets import Constant, Given, Identity, LinearMap, Target
 
 torch = pytest.importorskip("torch", reason="targets are computed in torch's namespace too")
@@ -157,7 +158,8 @@ def test_zeros_are_zeros_and_a_fixed_start_cannot_be_drawn():
 
 @pytest.mark.parametrize("kind", [kind for kind in Start.kinds if kind != "fixed"])
 def test_a_start_is_reproducible_and_draws_no_bias_for_a_layer_without(kind):
-    start = Gaussian(1.0) if kind == "gaussian" else Start.kinds[kind]()
+    chosen = Start.kinds[kind]
+    start = chosen(1.0) if "std" in {field.name for field in fields(chosen)} else chosen()
     first, none = start.draw(np.random.default_rng(3), (2, 3), None, 3)
     again, _ = start.draw(np.random.default_rng(3), (2, 3), None, 3)
     np.testing.assert_array_equal(first, again)
@@ -165,3 +167,24 @@ def test_a_start_is_reproducible_and_draws_no_bias_for_a_layer_without(kind):
     if start.random:
         other, _ = start.draw(np.random.default_rng(4), (2, 3), None, 3)
         assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("start", "variance"), [(Xavier(), 2 / (6 * 9 + 4 * 9)), (Kaiming(), 2 / (6 * 9))])
+def test_the_variance_of_an_entry_is_torchs(start, variance):
+    """Of n normal entries the sum of squares over σ² is χ²_n: within 6 of its standard deviations √(2n)."""
+    rng, shape = np.random.default_rng(3), (4, 6, 3, 3)
+    drawn = np.array([start.draw(rng, shape, (4,), 54)[0] for _ in range(200)])
+    assert abs((drawn**2).sum() / variance - drawn.size) < 6 * np.sqrt(2 * drawn.size)
+    np.testing.assert_array_equal(start.draw(rng, shape, (4,), 54)[1], np.zeros(4))
+
+
+def test_near_the_identity_a_convolution_and_a_matrix_pass_their_first_channels_on():
+    rng = np.random.default_rng(0)
+    matrix, _ = NearIdentity(0.0).draw(rng, (2, 3), None, 3)
+    np.testing.assert_array_equal(matrix, np.eye(2, 3))
+    kernel, _ = NearIdentity(0.0).draw(rng, (2, 2, 3, 5), None, 30)
+    image = rng.standard_normal((1, 2, 6, 6))
+    outputs = Conv((3, 5)).features(image, np)[0].T @ kernel.reshape(2, -1).T
+    np.testing.assert_array_equal(outputs.T.reshape(2, 6, 6), image[0])
+    noisy, _ = NearIdentity(0.5).draw(rng, (60, 60), None, 60)
+    assert abs(((noisy - np.eye(60)) ** 2).sum() / 0.25 - 3600) < 6 * np.sqrt(2 * 3600)

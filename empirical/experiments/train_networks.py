@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from empirical.batch import Stop
 from empirical.ensemble import Ensemble, check_optimizer, train_ensemble
@@ -148,6 +149,12 @@ class TrainNetworks(Experiment):
         return outputs.reshape((len(outputs), *images.shape)) if same else outputs
 
 
-def per_seed(outcomes: Sequence[Outcome], name: str) -> Any:
-    """A number of several outcomes, (outcomes, seeds); None as NaN."""
-    return np.array([outcome.numbers[name] for outcome in outcomes], dtype=float)
+def per_seed(results: Sequence[Any], name: str) -> NDArray[np.float64]:
+    """A number of several results, (results, seeds); None as NaN."""
+    return np.array([result.outcome.numbers[name] for result in results], dtype=float)
+
+
+def mean_over(results: Sequence[Any], name: str, kinds: Sequence[str]) -> NDArray[np.float64]:
+    """The mean of "identity", "constant", "identity_mse" or "constant_mse" over kinds of probes, (results, seeds)."""
+    known = [f"{name} {kind}" for kind in kinds if f"{name} {kind}" in results[0].outcome.numbers]
+    return np.asarray(np.mean([per_seed(results, key) for key in known], axis=0))

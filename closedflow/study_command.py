@@ -1,0 +1,79 @@
+"""The arguments of ``closedflow study``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from closedflow.cli import Data
+from closedflow.terminal import console, progress, whole_numbers
+
+AS_THEY_ARE = Data()
+
+
+def study(
+    *names: str,
+    all_studies: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    list_studies: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    scale: Literal["small", "paper"] = "small",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    out: Path = Path("results"),
+    runs: Path = Path("runs"),
+    workers: int | None = None,
+    data: Path | None = None,
+    seed: int = 0,
+    options: Data = AS_THEY_ARE,
+) -> int:
+    """Experiments of the papers: claims, verdicts with their uncertainty, pictures. What ran before is not run again.
+
+    Args:
+        names: Studies by name.
+        all_studies: All of them.
+        list_studies: Only list them.
+        scale: small, about a minute each on two CPU cores, or paper, for a GPU.
+        device: Where networks are trained.
+        out: Folder for result files and pictures.
+        runs: Folder where single runs are stored; a study that was stopped goes on from there.
+        workers: Processes; one for each core on a CPU.
+        data: Images instead of scikit-learn's digits.
+        seed: The first of the seeds.
+        options: Which images; --examples the training picture.
+    """
+    from closedflow.studies import StudyReport
+    from empirical.device import resolve
+    from empirical.sources import Digits, ImageFile
+    from empirical.store import RunStore
+    from empirical.studies import Scale, Study, run_study
+    from theory.component import one_of
+    from theory.errors import SettingError
+
+    out_console = console()
+    if list_studies:
+        for kind, found in Study.kinds.items():
+            out_console.print(f"[bold]{kind}[/]  {found.claim}", highlight=False)  # type: ignore[attr-defined]
+        return 0
+    chosen = list(Study.kinds) if all_studies else [one_of("study", name, Study.kinds) for name in names]
+    if not chosen:
+        message = "study must have a name, or --all, but it has none. See closedflow study --list."
+        raise SettingError(message)
+    shape = None if options.image_shape is None else tuple(whole_numbers("image-shape", options.image_shape))
+    source = Digits() if data is None else ImageFile(str(data), options.key, shape)
+    source.images()  # refused before any work
+    first = whole_numbers("examples", options.examples)[0] if options.examples else (7 if data is None else 0)
+    place, store, code = resolve(device), RunStore(runs), 0
+    with progress() as report:
+        for kind in chosen:
+            run = run_study(
+                Study.kinds[kind](),  # type: ignore[arg-type]
+                Scale(scale, source, first, seed),
+                store,
+                device=place,
+                workers=workers,
+                progress=lambda name, number, total, kind=kind: report(f"{kind} {name}", number, total),  # type: ignore[misc]
+            )
+            done = StudyReport(run, place)
+            done.show(out_console)
+            for path in done.save(out):
+                out_console.print(f"[dim]{path}[/]", highlight=False)
+            code = max(code, done.exit_code)
+    return code
