@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -43,6 +43,10 @@ class Experiment(Component):
     def run(self, device: str = "cpu") -> Outcome:
         """Does the work on a device ("cpu" or "cuda"), deterministically."""
         self.lacks("run", "which does the work")
+
+    def quick(self) -> Self:
+        """The same, but done in a second: a rehearsal of a study, whose numbers mean nothing."""
+        return self
 
     def fingerprint(self) -> str:
         """A hash of the data that it reads, or an empty string."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,15 @@ from theory.layers import check_whole
 from theory.optimizers import Optimizer
 from theory.targets import Identity, Target
 
+UNLEARNED = 0.05  # share of the squares of the targets that a network may leave and still count as trained
+
 
 @dataclass(frozen=True)
 class TrainNetworks(Experiment):
-    """Networks trained on a few images, and where they stand between the identity and the constant on each kind of probe.
+    r"""Networks trained on a few images, and where they stand between the identity and the constant on each kind of probe.
 
-    Its numbers, one for each seed: ``steps``, ``loss`` and ``reason`` of the end of training; and for each probe kind
+    Its numbers, one for each seed: ``steps``, ``loss`` and ``reason`` of the end of training; ``unexplained``, the share
+    of the targets' mean square that is left, :math:`\|f(x) - y\|^2/\|y\|^2`; and for each probe kind
     ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
     training image, and ``identity_mse KIND`` and ``constant_mse KIND``. A flat output correlates with nothing, which
     counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
@@ -98,6 +101,10 @@ class TrainNetworks(Experiment):
         """The hash of the images."""
         return self.source.fingerprint() + ("" if self.others is None else self.others.fingerprint())
 
+    def quick(self) -> Self:
+        """Ten steps of two networks, and two probes of each kind."""
+        return self.with_values(steps=min(self.steps, 10), seeds=self.seeds[:2], probe_count=min(self.probe_count, 2))
+
     def run(self, device: str = "cpu") -> Outcome:
         """Trains, then looks at the probes."""
         images = self.source.images()
@@ -108,6 +115,7 @@ class TrainNetworks(Experiment):
             "steps": ensemble.steps,
             "loss": ensemble.losses,
             "reason": ensemble.reasons,
+            "unexplained": self.unexplained(ensemble, chosen),
             "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
             "notes": ensemble.notes,
         }
@@ -142,6 +150,13 @@ class TrainNetworks(Experiment):
             **more,
         )
 
+    def unexplained(self, ensemble: Ensemble, images: Any) -> Any:
+        """The share of the targets' mean square that is left after training, (seeds,)."""
+        x = self.network.layer.arrange(images)
+        y = self.target.resolve(x).values(self.network.layer, x, np)
+        left = ensemble.outputs(x).astype(float) - y
+        return (left**2).reshape(len(left), -1).sum(axis=1) / (y**2).sum()
+
     def outputs(self, ensemble: Ensemble, images: Any) -> Any:
         """What the networks make of images (N, C, *spatial), in the images' shape where the outputs are as large."""
         outputs = ensemble.outputs(self.network.layer.arrange(images))
@@ -155,6 +170,20 @@ def per_seed(results: Sequence[Any], name: str) -> NDArray[np.float64]:
 
 
 def mean_over(results: Sequence[Any], name: str, kinds: Sequence[str]) -> NDArray[np.float64]:
-    """The mean of "identity", "constant", "identity_mse" or "constant_mse" over kinds of probes, (results, seeds)."""
+    """The mean of "identity", "constant", "identity_mse" or "constant_mse" over kinds of probes, (results, seeds).
+
+    NaN for a network that has not learned its own examples: which other map it learned is no question then.
+    """
     known = [f"{name} {kind}" for kind in kinds if f"{name} {kind}" in results[0].outcome.numbers]
-    return np.asarray(np.mean([per_seed(results, key) for key in known], axis=0))
+    means = np.mean([per_seed(results, key) for key in known], axis=0)
+    return np.where(per_seed(results, "unexplained") <= UNLEARNED, means, np.nan)
+
+
+def unlearned(results: Sequence[Any]) -> list[str]:
+    """A note that says how many networks are left out because they have not learned their examples, if any."""
+    left = ~(per_seed(results, "unexplained") <= UNLEARNED)
+    if not left.any():
+        return []
+    return [
+        f"{left.sum()} of {left.size} networks have not learned their examples ({UNLEARNED:.0%} of the squares left) and are left out"
+    ]

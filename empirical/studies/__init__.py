@@ -3,7 +3,8 @@
 import importlib
 import pkgutil
 
-from empirical.studies.finding import Finding, above, agreement, below, interval
+from empirical.studies.finding import Finding, above, agreement, below
+from empirical.studies.samples import interval
 from empirical.studies.study import Account, Result, Scale, Study, StudyRun, run_study
 
 for _module in pkgutil.iter_modules(__path__):

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from empirical.experiments.train_networks import TrainNetworks, mean_over, per_seed
+from empirical.experiments.train_networks import TrainNetworks, mean_over, per_seed, unlearned
 from empirical.networks import Feedforward
 from empirical.probes import CLASSES, kinds
 from empirical.studies.finding import above, below
+from empirical.studies.samples import crossing, mean, spread, trend
 from empirical.studies.study import Account, Result, Scale, Study
 from theory.layers import Conv
 from theory.optimizers import HeavyBall
@@ -46,7 +47,7 @@ class DepthOfReluCnns(Study):
                 source=scale.images(scale.pick(14, 28)),
                 examples=(scale.example,),
                 seeds=scale.seeds(3),
-                steps=scale.pick(4000, 10000),
+                steps=scale.pick(5000, 10000),
                 stop_loss=1e-4,
                 probes=kinds(),
                 probe_count=scale.pick(20, 50),
@@ -61,33 +62,36 @@ class DepthOfReluCnns(Study):
         natural = mean_over(results, "identity", CLASSES["natural"])
         differing = mean_over(results, "constant", CLASSES["natural"]) - natural
         shallow, deepest = depths <= SHALLOW, depths == depths.max()
-        trend = [np.corrcoef(depths, column)[0, 1] for column in identity.T]
         findings = [
             above(
                 f"up to {SHALLOW} layers, correlation with the identity on natural probes",
-                natural[shallow].mean(axis=0),
+                mean(natural[shallow], axis=0),
                 0.8,
             ),
             above(f"{depths.max()} layers, constant less identity, all probes", (constant - identity)[deepest][0], 0.0),
-            below("correlation over depths of depth and identity", trend, 0.0),
-            above("layers at which the constant overtakes the identity", crossing(depths, differing), GENERALISES),
+            below("correlation over depths of depth and identity", trend(depths, identity), 0.0),
+            above(
+                "layers at which the constant overtakes the identity on natural probes",
+                crossing(depths, differing),
+                GENERALISES,
+            ),
         ]
         columns = ("layers", "identity", "constant", "identity, natural", "constant, natural", "steps", "loss", "paper")
         published = {depth: f"{one:.2f}/{other:.2f}" for depth, one, other in PUBLISHED}
         rows = [
             (
                 int(depth),
-                identity[row].mean(),
-                constant[row].mean(),
-                natural[row].mean(),
-                mean_over(results, "constant", CLASSES["natural"])[row].mean(),
+                mean(identity[row]),
+                mean(constant[row]),
+                mean(natural[row]),
+                mean(differing[row] + natural[row]),
                 per_seed(results, "steps")[row].mean(),
                 per_seed(results, "loss")[row].mean(),
                 published.get(int(depth), ""),
             )
             for row, depth in enumerate(depths)
         ]
-        return Account(findings, columns, rows)
+        return Account(findings, columns, rows, unlearned(results))
 
     def draw(self, figure: Any, scale: Scale, results: Sequence[Result]) -> None:
         """The two correlations by depth, ours and the published ones, and what the networks make of a digit."""
@@ -98,7 +102,13 @@ class DepthOfReluCnns(Study):
                 values = mean_over(results, name, chosen)
                 label = f"{name}, {'all probes' if style == '-' else 'natural ones'}"
                 left.errorbar(
-                    depths, values.mean(1), values.std(1), color=colour, linestyle=style, label=label, capsize=2
+                    depths,
+                    mean(values, 1),
+                    spread(values, 1),
+                    color=colour,
+                    linestyle=style,
+                    label=label,
+                    capsize=2,
                 )
             column = 1 if name == "identity" else 2
             left.plot([row[0] for row in PUBLISHED], [row[column] for row in PUBLISHED], ".", color=colour, alpha=0.4)
@@ -111,21 +121,3 @@ class DepthOfReluCnns(Study):
         right.set(title="a digit, and the output", xticks=[])
         side = pictures.shape[1] // 2
         right.set_yticks([side * (row + 0.5) for row in range(len(shown[::2]))], [f"{depth}" for depth in depths[::2]])
-
-
-def crossing(depths: Any, difference: Any) -> list[float]:
-    """For each seed the depth, by linear interpolation, where a difference first becomes positive; NaN if it never does.
-
-    Example:
-        >>> crossing(np.array([1, 3]), np.array([[-1.0, -1.0], [1.0, -0.5]]))
-        [2.0, nan]
-    """
-    found = []
-    for column in np.asarray(difference).T:
-        at = next((place for place in range(len(column)) if column[place] > 0), None)
-        if at is None or at == 0:
-            found.append(float("nan") if at is None else float(depths[0]))
-            continue
-        low, high = column[at - 1], column[at]
-        found.append(float(depths[at - 1] + (depths[at] - depths[at - 1]) * (-low) / (high - low)))
-    return found

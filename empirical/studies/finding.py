@@ -1,16 +1,12 @@
 """Findings: what a study says of a claim, with the size of the effect and its uncertainty over seeds."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
+from empirical.studies.samples import interval
 from theory.component import one_of
 
-CONFIDENCE = 0.95
 CLAIMS = ("replicates", "does not replicate", "unclear")  # of a paper
 THEORY = ("agrees", "disagrees", "not run")  # a prediction without free parameters
 
@@ -38,25 +34,6 @@ class Finding:
 
     def __post_init__(self) -> None:
         one_of("verdict", self.verdict, (*CLAIMS, *THEORY))
-
-
-def interval(samples: Any) -> tuple[float, float, float]:
-    r"""Mean and 95 % interval over independent samples, :math:`\bar x \pm t_{0.975,\,n-1}\, s/\sqrt n`.
-
-    What is not finite is left out; with fewer than two samples the interval is the whole line.
-
-    Example:
-        >>> mean, low, high = interval([1.0, 2.0, 3.0])   # t = 4.303, s/√n = 0.577
-        >>> mean, round(low, 3), round(high, 3)
-        (2.0, -0.484, 4.484)
-    """
-    values = np.asarray(samples, dtype=float).ravel()
-    values = values[np.isfinite(values)]
-    mean = float(values.mean()) if len(values) else math.nan
-    if len(values) < 2:
-        return mean, -math.inf, math.inf
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
-    return mean, mean - half, mean + half
 
 
 def above(says: str, samples: Sequence[float] | Any, threshold: float) -> Finding:
