@@ -18,7 +18,7 @@ START = Gaussian(0.4)
 NETWORKS = [
     (Feedforward(Conv(3), depth=3, width=4, start=START), (2, 6, 6), 2),
     (Feedforward(Conv(3, bias=True, padding_mode="reflect"), depth=2, width=3, start=START), (1, 5, 6), 1),
-    (Feedforward(Conv(2, dilation=2), depth=2, width=2, start=START), (1, 7), 1),  # pads more at the end
+    (Feedforward(Conv(4), depth=2, width=2, start=START), (1, 7), 1),  # pads more at the end
     (Feedforward(Conv((3, 1), groups=2, padding_mode="circular"), depth=2, width=4, start=START), (2, 5, 5), 2),
     (Feedforward(Conv(3, stride=2, padding=1), depth=2, width=2, start=START), (1, 9, 9), 1),
     (Feedforward(Linear(bias=True), depth=3, width=8, start=START), (4,), 4),
@@ -57,12 +57,14 @@ def test_a_backend_computes_what_separate_modules_compute(name, network, shape, 
 def test_a_network_is_its_layers_by_hand():
     network = Feedforward(Linear(bias=True), depth=3, width=4, residual=True, start=START)
     first, second, third = network.draw(0, (4,), 2)
-    x = inputs((4,)).numpy()
+    x = inputs((4,), 30).numpy()
     hidden = x + np.maximum(x @ first[0].T + first[1], 0)
     hidden = hidden + np.maximum(hidden @ second[0].T + second[1], 0)
     by_hand = hidden @ third[0].T + third[1]
     drawn = [torch.tensor(value) for value in draw_stack(network, (0,), (4,), 2)]
-    np.testing.assert_allclose(backend("auto", network, (4,), 2)(drawn, inputs((4,)))[0].numpy(), by_hand, atol=1e-13)
+    np.testing.assert_allclose(
+        backend("auto", network, (4,), 2)(drawn, torch.tensor(x))[0].numpy(), by_hand, atol=1e-13
+    )
 
 
 def test_one_layer_starts_where_a_predictor_with_the_same_seed_starts():
