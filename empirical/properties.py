@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, assume, find
 from hypothesis import settings as hypothesis_settings
-from hypothesis.errors import NoSuchExample, Unsatisfiable
+from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 
 from empirical.device import DTYPES, resolve
 from empirical.laws import Check, Law
@@ -133,7 +133,7 @@ def try_law(law: Law, examples: int = EXAMPLES, seed: int = 0) -> Finding:
     )  # fmt: skip
     try:
         find(law.problems(), trial.breaks, settings=plan, random=Random(seed))
-    except (NoSuchExample, Unsatisfiable, _Shrunk):
+    except (NoSuchExample, Unsatisfiable, Flaky, _Shrunk):  # flaky: a network that trains differently twice
         pass
     seconds = time.perf_counter() - begun
     counted = trial.tried, trial.outside, trial.untold
