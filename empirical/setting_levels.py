@@ -63,15 +63,15 @@ def untrainable(predictor: Predictor) -> str:
     return obstacle(predictor.setting.optimizer.rule, LOW_RATE / fastest(predictor))
 
 
-def trained(predictor: Predictor, device: str = "auto", dtype: str = "float64") -> CrossCheck:
-    """The closed form against the network that torch trains."""
+def trained(predictor: Predictor, device: str = "auto", dtype: str = "float64", share: float = 1.0) -> CrossCheck:
+    """The closed form against the network that torch trains, for a share of the time of a verdict."""
     rule: Any = predictor.setting.optimizer.rule
     if rule.discrete:
-        return train_and_check(predictor, STEPS, device=device, dtype=dtype)
-    time = rule.duration(REACH / fastest(predictor))
+        return train_and_check(predictor, round(share * STEPS), device=device, dtype=dtype)
+    time = rule.duration(share * REACH / fastest(predictor))
     quickest = 1.0 if rule.schedule is None else max(1.0, *rule.schedule.values(np.linspace(0, time, SAMPLES)))
     rate = LOW_RATE / fastest(predictor) / quickest
-    steps = min(round(time / rate), MOST_STEPS)
+    steps = min(round(time / rate), round(share * MOST_STEPS))
     return train_and_check(predictor, steps, learning_rate=rate, device=device, dtype=dtype)
 
 

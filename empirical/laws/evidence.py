@@ -19,13 +19,14 @@ from empirical.train import train_problem
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.order import halving_bound
-from numerics.plan import StiffError
 from numerics.predictor import Predictor
 from theory.component import one_of
+from theory.errors import SettingError
 
 HALVED_RATE, HALVED_STEPS = 0.05, 20  # η·s_max at the whole learning rate, for one unit of time of the fastest mode
 CLEAR = 10  # a budget above a tenth of the gap says nothing; of another order, half of the gap or more would be left
 MOVED_STEPS = 50
+SHARE = 0.2  # of the time of a verdict's training: one unit of time of the fastest mode, or 40 steps
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Integration(Law):
         """The distances of a setting's integration level."""
         try:
             measured = integrated(p)
-        except StiffError as error:
+        except SettingError as error:  # too stiff, or nearer to 0 than the solver can go
             raise NotMeasured(str(error)) from None
         for time, distance, bound, size in zip(*measured, strict=True):
             yield Term(float(distance), float(bound), float(size), f"time {time:g}")
@@ -93,8 +94,8 @@ class Training(Trained):
     dtype: str = "float64"
 
     def terms(self, p: Predictor, rng: np.random.Generator) -> Iterator[Term]:
-        """The distances of a setting's training level."""
-        check = trained(p, self.device, self.dtype)
+        """The distances of a setting's training level, for a fifth of its time."""
+        check = trained(p, self.device, self.dtype, SHARE)
         if check.diverged:
             yield Term(np.inf, 0.0, 0.0, DIVERGED)
             return

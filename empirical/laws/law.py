@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from empirical.levels import SENSITIVITY, TOO_LOOSE
+from empirical.optimizer_strategies import preconditioned_problems, scheduled_problems
 from empirical.strategies import Case, problems
-from numerics.arrays import Float
+from numerics.arrays import Float, quiet
 from numerics.predictor import Predictor
 from theory.component import Component
 from theory.errors import SettingError
@@ -154,8 +156,8 @@ class Law(Component):
         return self.kind.replace("_", "-")
 
     def problems(self) -> SearchStrategy[Case]:
-        """Random problems, most of them inside the hypotheses."""
-        return problems()
+        """Random problems: of every kind, with learning-rate schedules, with preconditioners."""
+        return st.one_of(problems(), scheduled_problems(), preconditioned_problems())
 
     def applies(self, predictor: Predictor) -> str:
         """Why a problem is outside the hypotheses, or ""."""
@@ -172,7 +174,8 @@ class Law(Component):
     def measured(self, predictor: Predictor, seed: int = 0) -> Check:
         """The law on a problem, also where its hypotheses do not hold."""
         try:
-            return Check(self.name, tuple(self.terms(predictor, np.random.default_rng(seed))))
+            with quiet():  # what is not finite is seen in the ratio
+                return Check(self.name, tuple(self.terms(predictor, np.random.default_rng(seed))))
         except NotMeasured as unmeasured:
             return Check(self.name, (), str(unmeasured))
 

@@ -20,7 +20,7 @@ EPS = 2 * UNITS["float64"]
 UNITS_OF_TIME = (0.0, 0.3, 2.0, 7.0)  # of the fastest mode
 LATE = 1e-14  # of the way: what may be left of it at a late time, so that rounding is what is seen
 LATEST = 2**60  # units of time of the slowest mode
-LATEST_STEP = 2**12  # of a rule that is known by its recurrence only
+LATEST_STEP = 2**12  # of a rule whose residual is found step by step
 
 
 def times_of(p: Predictor, units: tuple[float, ...] = UNITS_OF_TIME) -> list[float]:
@@ -50,7 +50,8 @@ class AtInfinity(Law):
         moving = budget.rates[budget.rates > 0]
         rule = p.setting.optimizer.rule
         unit = 1.0 if rule.discrete else 1 / float(moving.min(initial=np.inf)) or 1.0
-        latest = LATEST_STEP if rule.recurrent else LATEST
+        stepwise = rule.recurrent or (rule.discrete and rule.schedule is not None)
+        latest = LATEST_STEP if stepwise else LATEST
         time, doublings = unit, 0
         while budget.truncation(time) > LATE * norm(budget.travel) and 2**doublings < latest:
             time, doublings = 2 * time, doublings + 1
@@ -88,6 +89,10 @@ class Semigroup(Law):
 
     assumes = (memoryless,)
 
+    def problems(self) -> SearchStrategy[Case]:
+        """Without schedules."""
+        return problems()
+
     def terms(self, p: Predictor, rng: np.random.Generator) -> Iterator[Term]:
         """Three pairs of times; what is wrong with W(t) is carried on, and shrinks."""
         times, budget = times_of(p), Budget(p)
@@ -107,6 +112,10 @@ class LossFalls(Law):
     """
 
     assumes = (memoryless, no_preconditioner)
+
+    def problems(self) -> SearchStrategy[Case]:
+        """Without schedules."""
+        return problems()
 
     def terms(self, p: Predictor, rng: np.random.Generator) -> Iterator[Term]:
         """The rise between neighbouring times, infinity the last."""
