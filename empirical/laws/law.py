@@ -2,16 +2,18 @@ r"""What a law is: something that every prediction obeys under its hypotheses, m
 
 A user's own law is one small class, in any file::
 
-    class TwiceAsFar(Law):
-        \"\"\"Twice the start and twice the targets: twice the weights.\"\"\"
+    @dataclass(frozen=True)
+    class IdentityStays(Law):
+        \"\"\"Towards the identity, without decay, a network that is the identity stays.\"\"\"
 
-        assumes = (given_targets,)
+        assumes = (identity_target, no_decay)
 
-        def terms(self, predictor, rng):
-            ...
-            yield compare(found, expected, budget, "t = 1")
+        def terms(self, p, rng):
+            there = p.from_start(p.problem.known_weight)
+            yield compare(there.theta(7)[0], there.problem.start, Budget(there).evaluation(7), "t = 7")
 
-An instance is called with a :class:`~numerics.predictor.Predictor`; it refuses those outside its hypotheses.
+``check_properties([IdentityStays()])`` of :mod:`empirical.properties` then tries it on random problems. An instance is
+called with a :class:`~numerics.predictor.Predictor`; it refuses those outside its hypotheses.
 """
 
 from collections.abc import Callable, Iterable
