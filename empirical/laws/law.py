@@ -4,7 +4,7 @@ A user's own law is one small class, in any file::
 
     @dataclass(frozen=True)
     class IdentityStays(Law):
-        \"\"\"Towards the identity, without decay, a network that is the identity stays.\"\"\"
+        '''Towards the identity, without decay, a network that is the identity stays.'''
 
         assumes = (identity_target, no_decay)
 
