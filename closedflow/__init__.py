@@ -61,6 +61,9 @@ _HOMES = {
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),
+    "empirical.laws": ("Law",),
+    "empirical.properties": ("check_properties",),
+    "empirical.strategies": ("problems",),
     "closedflow.verdicts": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -41,6 +41,7 @@ app = App(
 )
 app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
 app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts and pictures.")
+app.command("closedflow.properties_command:properties", help="Every law on random settings, trained networks included.")
 
 
 @Parameter(name="*")
@@ -80,7 +81,7 @@ def verify(
     Args:
         theorems: Names or ids (see `closedflow theorems`); all of them if none is given.
         all_cases: Every case, not only the most telling ones.
-        setting: A TOML file with a setting of your own, instead of the theorems.
+        setting: A TOML file with a setting of your own, or a folder that `closedflow properties` kept, instead of the theorems.
         data: Images to train on: .npy, .npz or IDX, or a .gz of it. Default: scikit-learn's digits.
         device: Where training runs.
         dtype: The arithmetic of the training.
@@ -98,6 +99,8 @@ def verify(
     if setting is not None and theorems:
         message = f"theorems must be left out with --setting, but they are {', '.join(theorems)}. Run them apart."
         raise SettingError(message)
+    if setting is not None and setting.is_dir():
+        return _verify_kept(setting, data, device, dtype, json, options)
     chosen = None if setting is None else Setting.load(setting)
     images = digits() if data is None else options.read(data)
     first = whole_numbers("examples", options.examples or "0")
@@ -119,6 +122,23 @@ def verify(
             dtype=dtype,
             progress=report,
         )
+        if file:
+            file.write(f"{table.to_json()}\n".encode())
+    print_table(table, console())
+    return table.exit_code
+
+
+def _verify_kept(folder: Path, data: Path | None, device: str, dtype: str, json: Path | None, options: Data) -> int:
+    from closedflow.kept_problem import verify_kept
+    from closedflow.table import print_table
+    from numerics.files import whole_file
+    from theory.errors import SettingError
+
+    if data is not None or options != Data():
+        message = f"data and its options must be left out with a run's folder, which has its own, but they are given with {folder}. "
+        raise SettingError(message + "Drop them, or pass the folder's setting.toml.")
+    with whole_file(json) if json else nullcontext() as file, progress() as report:
+        table = verify_kept(folder, device, dtype, progress=report)
         if file:
             file.write(f"{table.to_json()}\n".encode())
     print_table(table, console())
