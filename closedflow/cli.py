@@ -40,6 +40,9 @@ app = App(
     help_format="plaintext",
 )
 app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
+app.command(
+    "closedflow.sweep_command:app", name="sweep", help="Run a grid of experiments, each stored; or show their results."
+)
 
 
 @Parameter(name="*")

@@ -4,13 +4,15 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
+from importlib.util import find_spec
 
-from empirical.device import resolve
+from empirical.device import DEVICES, resolve
 from empirical.experiment import Experiment, Outcome
 from empirical.one_thread import one_thread
 from empirical.run_experiment import DONE, FAILED, REFUSED, Task, run_and_store
 from empirical.store import RunStore
 from empirical.worker_processes import TRIES, cores, in_processes
+from theory.component import one_of
 from theory.errors import DataError, SettingError
 from theory.layers import check_whole
 
@@ -57,13 +59,13 @@ def execute(
         >>> from theory.optimizers import GradientDescent
         >>> store = RunStore(tempfile.mkdtemp())
         >>> runs = [Predict(Linear(), GradientDescent(0.1), seed=seed, times=(0, 10)) for seed in (0, 1)]
-        >>> [outcome.numbers["loss"] == sorted(outcome.numbers["loss"], reverse=True) for outcome in execute(runs, store, workers=1)]
-        [True, True]
+        >>> [round(outcome.numbers["training_loss"][-1], 3) for outcome in execute(runs, store, workers=1)]
+        [0.0, 0.0]
     """
     wanted = list(experiments)
     if workers is not None:
         check_whole("workers", workers, 1)
-    device = device if device == "cpu" else resolve(device)
+    device = device_of_runs(device, executor)
     store.prepare()
     outcomes, tasks = {}, {}
     keys = [experiment.key(device) for experiment in wanted]
@@ -90,6 +92,18 @@ def execute(
         if key not in outcomes:
             outcomes[key] = _outcome(experiment, store, device, failures.get(key))
     return [outcomes[key] for key in keys]
+
+
+def device_of_runs(device: str, executor: Executor | None = None) -> str:
+    """The device that a name means for runs; whether the workers of an executor have it is seen there.
+
+    Raises:
+        SettingError: If the name is unknown, or cuda is asked for and absent.
+    """
+    one_of("device", device, DEVICES)
+    if device == "cpu" or (device == "auto" and find_spec("torch") is None):
+        return "cpu"
+    return device if executor is not None and device == "cuda" else resolve(device)
 
 
 def _outcome(experiment: Experiment, store: RunStore, device: str, failure: str | None) -> Outcome:

@@ -1,14 +1,14 @@
 """What a worker does: builds an experiment again from plain data, runs it, and writes its folder."""
 
 import importlib
+import sys
 import traceback
-from dataclasses import fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from empirical.experiment import Experiment
+from empirical.experiment import Experiment, modules
 from empirical.one_thread import one_thread
 from empirical.store import RunStore, checked
-from theory.component import Component
 from theory.errors import DataError, SettingError
 
 DONE, FAILED, REFUSED = "done", "failed", "refused"
@@ -20,6 +20,7 @@ class Task(NamedTuple):
     Attributes:
         table: The experiment.
         modules: Where its classes are defined.
+        paths: The folders that those modules were imported from.
         folder: The store.
         device: Where it runs.
         key: Its content hash where it was asked for.
@@ -27,6 +28,7 @@ class Task(NamedTuple):
 
     table: dict[str, Any]
     modules: tuple[str, ...]
+    paths: tuple[str, ...]
     folder: str
     device: str
     key: str
@@ -45,16 +47,21 @@ class Task(NamedTuple):
                 "default it cannot be written; use another value."
             )
             raise SettingError(message)
-        return cls(table, tuple(sorted(modules(experiment))), str(store.folder), device, key)
+        names = sorted(modules(experiment))
+        paths = dict.fromkeys(path for path in map(_home, names) if path)
+        return cls(table, tuple(names), tuple(paths), str(store.folder), device, key)
 
     def __str__(self) -> str:
         return str(Experiment.from_table(self.table))
 
 
-def modules(component: Component) -> set[str]:
-    """The modules that define a component's class and those of its parts."""
-    parts = [getattr(component, field.name) for field in fields(component)]  # type: ignore[arg-type]
-    return {type(component).__module__}.union(*(modules(part) for part in parts if isinstance(part, Component)))
+def _home(module: str) -> str:
+    """The folder from which a module is imported, or an empty string."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or module == "__main__":
+        return ""
+    depth = module.count(".") + (Path(file).name == "__init__.py")
+    return str(Path(file).absolute().parents[depth])
 
 
 def run_and_store(task: Task) -> tuple[str, str]:
@@ -64,9 +71,11 @@ def run_and_store(task: Task) -> tuple[str, str]:
         ``("done", "")``; ``("failed", line)`` if the experiment failed, which is noted in the store; ``("refused", line)`` if no
         other would do better here: nothing can be written, or this machine has other code or other data.
     """
-    task, store = Task(*task), RunStore(task[2])
+    task = Task(*task)
+    store = RunStore(task.folder)
     try:
         with one_thread():
+            sys.path += [path for path in task.paths if path not in sys.path]
             for name in task.modules:
                 importlib.import_module(name)
             experiment = Experiment.from_table(task.table)
