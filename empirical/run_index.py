@@ -86,22 +86,23 @@ class RunIndex:
         """The index, brought up to date; in memory if the folder cannot be written to."""
         path = self.store.folder / FILE
         for place in (path, path, ":memory:"):
-            base = sqlite3.connect(place)
-            try:
-                if base.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                    base.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in ("runs", "cells")) + TABLES)
-                    base.execute(f"PRAGMA user_version = {VERSION}")
-                self._update(base)
-            except sqlite3.Error:  # broken, or it cannot be written
-                base.close()
-                with suppress(OSError):
-                    path.unlink()
-            except BaseException:
-                base.close()
-                raise
-            else:
-                return base
+            with suppress(sqlite3.Error):  # it is broken, or cannot be written
+                return self._opened(place)
+            with suppress(OSError):
+                path.unlink()
         raise AssertionError  # a base in memory can always be made
+
+    def _opened(self, place: str | Path) -> sqlite3.Connection:
+        base = sqlite3.connect(place)
+        try:
+            if base.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                base.executescript("DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS cells;" + TABLES)
+                base.execute(f"PRAGMA user_version = {VERSION}")
+            self._update(base)
+        except BaseException:
+            base.close()
+            raise
+        return base
 
     def _update(self, base: sqlite3.Connection) -> None:
         known = dict(base.execute("SELECT key, stamp FROM runs"))
