@@ -148,7 +148,7 @@ def _through(executor: Executor, tasks: Sequence[Task]) -> Answers:
                     line = f"its worker died or could not run it ({type(error).__name__}) {tries[task.key]} of {TRIES} times"
                     log.warning("%s: %s", task, line)
                     if tries[task.key] < TRIES:
-                        again.append(task)
+                        again.append(task._replace(tried=tries[task.key]))
                         continue
                     answer = FAILED, line
                 yield task, answer

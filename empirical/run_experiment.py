@@ -24,6 +24,7 @@ class Task(NamedTuple):
         folder: The store.
         device: Where it runs.
         key: Its content hash where it was asked for.
+        tried: How often before; to dask a call that differs in nothing has the same answer.
     """
 
     table: dict[str, Any]
@@ -32,6 +33,7 @@ class Task(NamedTuple):
     folder: str
     device: str
     key: str
+    tried: int = 0
 
     @classmethod
     def of(cls, experiment: Experiment, store: RunStore, device: str) -> "Task":
