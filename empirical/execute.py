@@ -1,7 +1,6 @@
 """Many experiments: what is not stored yet is run, here, in processes, or through any executor."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
@@ -130,13 +129,15 @@ def _answers(tasks: Sequence[Task], executor: Executor | None, workers: int) -> 
 
 
 def _through(executor: Executor, tasks: Sequence[Task]) -> Answers:
-    """The answers of an executor of the user's."""
-    tries = Counter[str]()
+    """The answers of an executor of the user's.
+
+    A lost answer is asked for again alone: dask blames a death on every task that waited at the same worker.
+    """
+    batches = [list(tasks)]
     futures: dict[Future[tuple[str, str]], Task] = {}
     try:
-        while tasks:
-            futures = {executor.submit(run_and_store, tuple(task)): task for task in tasks}  # type: ignore[arg-type]
-            again = []
+        for batch in batches:  # grows while it is gone through
+            futures = {executor.submit(run_and_store, tuple(task)): task for task in batch}  # type: ignore[arg-type]
             for future in as_completed(futures):
                 task = futures[future]
                 try:
@@ -144,15 +145,14 @@ def _through(executor: Executor, tasks: Sequence[Task]) -> Answers:
                 except BrokenExecutor as error:
                     raise _broken(error, [task for future, task in futures.items() if not _ended(future)]) from None
                 except Exception as error:  # the experiment's own are answers: this is the worker's
-                    tries[task.key] += 1
-                    line = f"its worker died or could not run it ({type(error).__name__}) {tries[task.key]} of {TRIES} times"
+                    tried = task.tried + 1
+                    line = f"its worker died or could not run it ({type(error).__name__}) {tried} of {TRIES} times"
                     log.warning("%s: %s", task, line)
-                    if tries[task.key] < TRIES:
-                        again.append(task._replace(tried=tries[task.key]))
+                    if tried < TRIES:
+                        batches.append([task._replace(tried=tried)])
                         continue
                     answer = FAILED, line
                 yield task, answer
-            tasks = again
     finally:
         for future in futures:
             future.cancel()

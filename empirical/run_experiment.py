@@ -86,6 +86,8 @@ def run_and_store(task: Task) -> tuple[str, str]:
                     "the worker must have the same code and data, but its hash of them is another one. Copy them there."
                 )
                 return REFUSED, message
+            if store.get(experiment, task.device) is not None:  # it was done, and the answer lost with its worker
+                return DONE, ""
             outcome = experiment.run(task.device)
             checked(outcome)
     except SettingError as error:

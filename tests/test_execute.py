@@ -214,6 +214,14 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     assert 'if __name__ == "__main__":' in done.stderr
 
 
+def test_a_task_that_comes_twice_is_not_run_twice(store, tmp_path):
+    store.prepare()
+    log = tmp_path / "log"
+    task = Task.of(means(1, log)[0], store, "cpu")
+    assert run_and_store(task) == run_and_store(task) == ("done", "")
+    assert len(lines(log)) == 1
+
+
 class Fragile(ThreadPoolExecutor):
     """Its first answers are lost on the way, as those of a worker that dies."""
 
