@@ -3,12 +3,15 @@
 import importlib
 import sys
 import traceback
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from empirical.experiment import Experiment, modules
 from empirical.one_thread import one_thread
 from empirical.store import RunStore, checked
+from theory.component import Component
 from theory.errors import DataError, SettingError
 
 DONE, FAILED, REFUSED = "done", "failed", "refused"
@@ -43,10 +46,11 @@ class Task(NamedTuple):
             SettingError: If its table does not describe it.
         """
         table, key = experiment.to_table(), experiment.key(device)
-        if Experiment.from_table(table).to_toml() != experiment.to_toml():
+        again = Experiment.from_table(table)
+        if again.to_toml() != experiment.to_toml() or dict(_parts(again)) != dict(_parts(experiment)):
             message = (
-                f"an experiment must be built again from its table, but {experiment} is not the same then. Where None is no "
-                "default it cannot be written; use another value."
+                f"an experiment must be the same when it is built again from its table, but {experiment} is not. Leave no field "
+                "None whose default is something else, and name a field that holds a component after its family."
             )
             raise SettingError(message)
         names = sorted(modules(experiment))
@@ -55,6 +59,14 @@ class Task(NamedTuple):
 
     def __str__(self) -> str:
         return str(Experiment.from_table(self.table))
+
+
+def _parts(component: Component, name: str = "") -> Iterator[tuple[str, type]]:
+    """The classes of a component and of those inside it, by dotted names."""
+    yield name, type(component)
+    for field in fields(component):  # type: ignore[arg-type]
+        if isinstance(value := getattr(component, field.name), Component):
+            yield from _parts(value, f"{name}.{field.name}")
 
 
 def _home(module: str) -> str:

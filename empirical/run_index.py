@@ -23,7 +23,7 @@ CREATE TABLE cells (key TEXT, place INTEGER, name TEXT, value, json TEXT);
 CREATE INDEX cell_names ON cells (name, value);
 CREATE INDEX cell_keys ON cells (key, place);
 """
-CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*")
+CONDITION = re.compile(r"\s*(.+?)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*")
 
 
 class RunIndex:
@@ -48,7 +48,7 @@ class RunIndex:
         self.store = store
 
     def table(self, where: str = "", columns: Sequence[str] = ()) -> RunTable:
-        """The runs that meet a condition, sorted by their fields; failed ones have a column ``failed``.
+        """The runs that meet a condition, sorted by the chosen columns, then by all; failed ones have a column ``failed``.
 
         Args:
             where: Comparisons joined by ``and``, such as ``network.depth >= 3 and kind = predict``; values as in TOML, words
@@ -79,7 +79,7 @@ class RunIndex:
                 found.setdefault(key, {})[name] = json.loads(text)
         rows = [row for _, row in sorted(found.items(), key=lambda item: (item[1]["kind"], item[0]))]
         names = list(dict.fromkeys(name for row in rows for name in row))
-        rows.sort(key=lambda row: [_order(row.get(name)) for name in names])
+        rows.sort(key=lambda row: [_order(row.get(name)) for name in (*columns, *names)])
         return RunTable.of(rows, columns)
 
     def _fresh(self) -> sqlite3.Connection:

@@ -100,5 +100,23 @@ class TestedNone(Experiment):
     size: int | None = 3
 
 
-for kind in (TestedMean, TestedDeath, TestedTrouble, TestedUnwritable, TestedNone):
+@dataclass(frozen=True)
+class TestedUnnamed(Experiment):
+    """A component in a field whose name and type do not say so."""
+
+    what: object
+
+
+@dataclass(frozen=True)
+class TestedPair(Experiment):
+    """Components under names of their own."""
+
+    first: Drawer = NormalDrawer()
+    second: Drawer | None = None
+
+    def run(self, device="cpu"):
+        return Outcome({"deviations": [self.first.std, self.second.std if self.second else None]})
+
+
+for kind in (TestedMean, TestedDeath, TestedTrouble, TestedUnwritable, TestedNone, TestedUnnamed, TestedPair):
     kind.__test__ = False  # no test classes, whatever pytest thinks of their names

@@ -23,6 +23,7 @@ from tests.experiment_kinds import (
     TestedMean,
     TestedNone,
     TestedTrouble,
+    TestedUnnamed,
     TestedUnwritable,
 )
 from theory.errors import DataError, SettingError
@@ -310,7 +311,11 @@ def test_every_worker_has_one_thread_and_this_process_its_own_again(tmp_path, mo
         (lambda store: execute(means(1), store, workers=0), "workers must be a number at least 1"),
         (lambda store: execute(means(1), store, device="abacus"), "device must be one of 'auto', 'cpu', 'cuda'"),
         (lambda store: execute([TestedUnwritable()], store), "TestedUnwritable does not"),
-        (lambda store: execute([TestedNone(None)], store), "Where None is no default it cannot be written"),
+        (
+            lambda store: execute([TestedUnnamed(NormalDrawer())], store),
+            "name a field that holds a component after its",
+        ),
+        (lambda store: execute([TestedNone(None)], store), r"TestedNone\(size=None\) is not. Leave no field None"),
     ],
 )
 def test_bad_arguments_are_refused(store, call, says):

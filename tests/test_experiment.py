@@ -13,7 +13,7 @@ from empirical.experiment import Experiment, Outcome, modules
 from empirical.experiments import Predict
 from empirical.sources import ImageFile
 from numerics.predictor import Predictor
-from tests.experiment_kinds import NormalDrawer, TestedMean, TestedUnwritable
+from tests.experiment_kinds import NormalDrawer, TestedMean, TestedPair, TestedUnwritable
 from theory.errors import SettingError
 from theory.layers import Conv, Linear
 from theory.optimizers import GradientDescent, GradientFlow, HeavyBall
@@ -130,3 +130,12 @@ def test_an_outcome_says_why_it_failed():
     assert Outcome({"failed": "too hot"}).failed == "too hot"
     assert Outcome({"mse": 0.0}).failed == ""
     assert Path(experiment_module.__file__).name == "experiment.py"
+
+
+def test_parts_under_names_of_their_own_are_built_again_by_their_types():
+    for run in (TestedPair(NormalDrawer(3.0)), TestedPair(NormalDrawer(3.0), NormalDrawer(2.0))):
+        again = Experiment.from_table(run.to_table())
+        assert again == run
+        assert again.run().numbers == run.run().numbers
+    with pytest.raises(SettingError, match=r"\[drawer\] of kind 'normal_drawer' .* Did you mean 'std'"):
+        Experiment.from_table({"kind": "tested_pair", "second": {"kind": "normal_drawer", "sdt": 1.0}})

@@ -39,7 +39,7 @@ def rows(store, where="", columns=()):
 def loop(runs, meets):
     """What a plain loop over the experiments says, in the order of drawer and seed."""
     chosen = [run for run in runs if meets(run)]
-    chosen.sort(key=lambda run: (run.seed, run.drawer.std))
+    chosen.sort(key=lambda run: (run.seed, run.drawer.std))  # the order of the columns asked for
     return [{"seed": run.seed, "drawer.std": run.drawer.std, "mean": run.run().numbers["mean"]} for run in chosen]
 
 
@@ -66,6 +66,11 @@ def test_truth_values_can_be_asked_for_and_a_run_without_the_column_does_not_mee
     assert [row["way"] for row in rows(store, "diverged = true")] == ["nan"]
     assert rows(store, "diverged = false") == []
     assert rows(store, "diverged != true") == []
+
+
+def test_names_of_numbers_may_hold_spaces(store):
+    store.put(TestedMean(seed=11), Outcome({"identity digits": 0.25}))
+    assert rows(store, "identity digits >= 0.2", ("seed", "identity digits")) == [{"seed": 11, "identity digits": 0.25}]
 
 
 def test_failed_runs_are_rows_that_say_why_until_they_succeed(store):
@@ -136,6 +141,8 @@ def test_folders_that_are_no_experiments_are_passed_over(store):
 
 
 def test_rows_are_sorted_by_their_fields_whatever_the_hashes_are(store):
+    chosen = RunIndex(store).table("kind = tested_mean", ("drawer.std", "seed")).rows
+    assert list(chosen) == sorted(chosen)
     table = RunIndex(store).table("kind = tested_mean")
     seeds = [row["seed"] for row in table.records()]
     assert seeds == sorted(seeds)
