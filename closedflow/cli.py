@@ -41,6 +41,9 @@ app = App(
 )
 app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
 app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts and pictures.")
+app.command(
+    "closedflow.sweep_command:app", name="sweep", help="Run a grid of experiments, each stored; or show their results."
+)
 
 
 @Parameter(name="*")
