@@ -30,17 +30,17 @@ app = App(
     suppress_keyboard_interrupt=False,  # run() says that nothing was written
     help_format="plaintext",
 )
+# Imported when they run; tests/test_command_line.py says that the words here are those of the functions.
 app.command("closedflow.verify_command:verify", help="Prove, integrate and train: the verdict table.")
-app.command(
-    "closedflow.theorems_command:theorems", help="The library of theorems, or which settings have which evidence."
-)
-app.command("closedflow.solve_command:solve", help="The closed form of a setting, with its proof.")
-app.command("closedflow.predict_command:predict", help="The closed form on data, at the given times.")
 app.command("closedflow.prove_command:prove", help="A proof, an exact counterexample, or an honest undecided.")
-app.command("closedflow.prove_command:check", help="Check a certificate that prove wrote.")
-app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of the training images.")
-app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts and pictures.")
+app.command("closedflow.prove_command:check", help="Check a certificate that prove wrote, by the kernel alone.")
+app.command("closedflow.solve_command:solve", help="The closed form of a setting, with its proof.")
+app.command("closedflow.predict_command:predict", help="The closed form on images: predictions, errors, losses.")
+app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of others.")
+app.command("closedflow.theorems_command:theorems", help="The library of theorems, or every setting's evidence.")
 app.command("closedflow.properties_command:properties", help="Every law on random settings, trained networks included.")
+app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts, pictures.")
+app.command("closedflow.sweep_command:app", name="sweep", help="Run a grid of experiments, or show their results.")
 
 
 def run(arguments: Sequence[str]) -> int:

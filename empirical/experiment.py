@@ -1,7 +1,8 @@
 """An experiment: one unit of work that a sweep or a study runs, described by plain values and stored by its content."""
 
 import hashlib
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -57,7 +58,7 @@ class Experiment(Component):
         return "\n\n".join(tables("experiment", self.to_table())) + "\n"
 
     def key(self, device: str = "cpu") -> str:
-        """The content hash under which its outcome is stored: settings, data, code and device.
+        """The content hash under which its outcome is stored: settings, data, code (its own module's too) and device.
 
         Raises:
             SettingError: If a field cannot be written as TOML.
@@ -67,8 +68,22 @@ class Experiment(Component):
         except (TypeError, ValueError) as error:
             message = f"an experiment must hold plain values and components, but {type(self).__name__} does not: {error}. Change it."
             raise SettingError(message) from None
-        parts = (text, self.fingerprint(), code_version(), device)
+        own = (code_of(name) for name in sorted(modules(self)) if name.partition(".")[0] not in PACKAGES)
+        parts = (text, self.fingerprint(), code_version(), *own, device)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def modules(component: Component) -> set[str]:
+    """The modules that define a component's class and those of its parts."""
+    parts = [getattr(component, field.name) for field in fields(component)]  # type: ignore[arg-type]
+    return {type(component).__module__}.union(*(modules(part) for part in parts if isinstance(part, Component)))
+
+
+@cache
+def code_of(module: str) -> str:
+    """A hash of the source of one module, such as one of the user's."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes() if file and Path(file).is_file() else b"").hexdigest()
 
 
 @cache

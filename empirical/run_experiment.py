@@ -1,11 +1,14 @@
 """What a worker does: builds an experiment again from plain data, runs it, and writes its folder."""
 
 import importlib
+import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from empirical.experiment import Experiment
+from empirical.experiment import Experiment, modules
 from empirical.one_thread import one_thread
 from empirical.store import RunStore, checked
 from theory.component import Component
@@ -20,16 +23,20 @@ class Task(NamedTuple):
     Attributes:
         table: The experiment.
         modules: Where its classes are defined.
+        paths: The folders that those modules were imported from.
         folder: The store.
         device: Where it runs.
         key: Its content hash where it was asked for.
+        tried: How often before; to dask a call that differs in nothing has the same answer.
     """
 
     table: dict[str, Any]
     modules: tuple[str, ...]
+    paths: tuple[str, ...]
     folder: str
     device: str
     key: str
+    tried: int = 0
 
     @classmethod
     def of(cls, experiment: Experiment, store: RunStore, device: str) -> "Task":
@@ -39,22 +46,36 @@ class Task(NamedTuple):
             SettingError: If its table does not describe it.
         """
         table, key = experiment.to_table(), experiment.key(device)
-        if Experiment.from_table(table).to_toml() != experiment.to_toml():
+        again = Experiment.from_table(table)
+        if again.to_toml() != experiment.to_toml() or dict(_parts(again)) != dict(_parts(experiment)):
             message = (
-                f"an experiment must be built again from its table, but {experiment} is not the same then. Where None is no "
-                "default it cannot be written; use another value."
+                f"an experiment must be the same when it is built again from its table, but {experiment} is not. Leave no field "
+                "None whose default is something else, and name a field that holds a component after its family."
             )
             raise SettingError(message)
-        return cls(table, tuple(sorted(modules(experiment))), str(store.folder), device, key)
+        names = sorted(modules(experiment))
+        paths = dict.fromkeys(path for path in map(_home, names) if path)
+        return cls(table, tuple(names), tuple(paths), str(store.folder), device, key)
 
     def __str__(self) -> str:
         return str(Experiment.from_table(self.table))
 
 
-def modules(component: Component) -> set[str]:
-    """The modules that define a component's class and those of its parts."""
-    parts = [getattr(component, field.name) for field in fields(component)]  # type: ignore[arg-type]
-    return {type(component).__module__}.union(*(modules(part) for part in parts if isinstance(part, Component)))
+def _parts(component: Component, name: str = "") -> Iterator[tuple[str, type]]:
+    """The classes of a component and of those inside it, by dotted names."""
+    yield name, type(component)
+    for field in fields(component):  # type: ignore[arg-type]
+        if isinstance(value := getattr(component, field.name), Component):
+            yield from _parts(value, f"{name}.{field.name}")
+
+
+def _home(module: str) -> str:
+    """The folder from which a module is imported, or an empty string."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or module == "__main__":
+        return ""
+    depth = module.count(".") + (Path(file).name == "__init__.py")
+    return str(Path(file).absolute().parents[depth])
 
 
 def run_and_store(task: Task) -> tuple[str, str]:
@@ -64,9 +85,11 @@ def run_and_store(task: Task) -> tuple[str, str]:
         ``("done", "")``; ``("failed", line)`` if the experiment failed, which is noted in the store; ``("refused", line)`` if no
         other would do better here: nothing can be written, or this machine has other code or other data.
     """
-    task, store = Task(*task), RunStore(task[2])
+    task = Task(*task)
+    store = RunStore(task.folder)
     try:
         with one_thread():
+            sys.path += [path for path in task.paths if path not in sys.path]
             for name in task.modules:
                 importlib.import_module(name)
             experiment = Experiment.from_table(task.table)
@@ -75,6 +98,8 @@ def run_and_store(task: Task) -> tuple[str, str]:
                     "the worker must have the same code and data, but its hash of them is another one. Copy them there."
                 )
                 return REFUSED, message
+            if store.get(experiment, task.device) is not None:  # it was done, and the answer lost with its worker
+                return DONE, ""
             outcome = experiment.run(task.device)
             checked(outcome)
     except SettingError as error:

@@ -1,5 +1,6 @@
 """A run on disk: one folder with setting.toml, result.json and arrays.npz, there whole or not at all."""
 
+import io
 import json
 import os
 import secrets
@@ -84,11 +85,20 @@ def read_run(folder: str | Path) -> RunFolder:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         check_format(folder, version := result.pop("format"))
         setting = (folder / SETTING).read_text(encoding="utf-8")
-        with np.load(folder / ARRAYS, allow_pickle=False) as archive:
+        with np.load(io.BytesIO((folder / ARRAYS).read_bytes()), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except NewerFormatError:
         raise
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"a run's folder must hold {SETTING}, {RESULT} and {ARRAYS}, but {folder} does not: {reason}. Delete it and run again."
         raise DataError(message) from None

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, get_args, get_type_hints
 
 from theory.errors import SettingError
 
@@ -31,7 +31,7 @@ class Component:
 
     A subclass that is only a base for others is declared with ``abstract=True``: it is no kind. A field that holds another
     component bears the name of its family (``schedule`` for a ``Schedule``): in TOML it is a table inside the table, such as
-    ``[optimizer.schedule]``, or its bare kind.
+    ``[optimizer.schedule]``, or its bare kind. Under another name its type says the family, and it is always a table.
 
     Example:
         >>> from theory.optimizers import HeavyBall, Optimizer
@@ -79,7 +79,7 @@ class Component:
         check_keys(f"[{cls.family}]", table, None)
         chosen = cls.kinds[one_of(f"[{cls.family}] kind", table.get("kind"), cls.kinds)]
         known = {field.name: field for field in fields(chosen)}  # type: ignore[arg-type]
-        given = {key: _part(key, value) for key, value in table.items() if key != "kind"}
+        given = {key: _part(chosen, key, value) for key, value in table.items() if key != "kind"}
         check_keys(f"[{cls.family}] of kind {chosen.kind!r}", given, known)
         for name, field in known.items():
             if name not in given and field.default is MISSING:
@@ -122,11 +122,22 @@ def _short(value: Any) -> str:
     return f"<array of shape ({', '.join(shape)}{',' if len(shape) == 1 else ''})>"
 
 
-def _part(key: str, value: Any) -> Any:
-    """A field's value from TOML: a component where the key is the name of a family, else plain values."""
-    if key in Component.families and isinstance(value, (str, Mapping)):
-        return Component.families[key].from_table({"kind": value} if isinstance(value, str) else value)
+def _part(owner: type[Component], key: str, value: Any) -> Any:
+    """A field's value from TOML: a component where the key is the name of a family or the field's type is one, else plain."""
+    if isinstance(value, (str, Mapping)) and (family := _family(owner, key, value)) is not None:
+        return family.from_table({"kind": value} if isinstance(value, str) else value)
     return _frozen(value)
+
+
+def _family(owner: type[Component], key: str, value: str | Mapping[str, Any]) -> type[Component] | None:
+    """The family of a field that holds a component."""
+    if key in Component.families:
+        return Component.families[key]
+    if isinstance(value, str):  # most often just a word
+        return None
+    hint = get_type_hints(owner).get(key)
+    parts = (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, Component))
+    return next((Component.families[part.family] for part in parts if part is not Component), None)
 
 
 def _frozen(value: Any) -> Any:

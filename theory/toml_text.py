@@ -4,7 +4,8 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-ESCAPES = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+CONTROL = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}
+ESCAPES = CONTROL | {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 
 
 def tables(name: str, table: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from theory.targets import Identity, Target
 class Predict(Experiment):
     """What the closed form says of a setting on images.
 
-    Its numbers: ``loss``, the training loss at each time; ``error``, the mean of ‖f(x) − target(x)‖² over the test images at each
+    Its numbers: ``training_loss`` at each time; ``test_error``, the mean of ‖f(x) − target(x)‖² over the test images at each
     time; ``rank``, that of the features, the largest of all blocks. Its array ``errors`` is (times, test images).
 
     Args:
@@ -39,7 +39,7 @@ class Predict(Experiment):
         >>> from theory.layers import Linear
         >>> from theory.optimizers import GradientFlow
         >>> outcome = Predict(Linear(), GradientFlow(), times=(0.0, float("inf"))).run()
-        >>> outcome.numbers["rank"], round(outcome.numbers["loss"][-1], 12)     # one image is learned, whatever the start
+        >>> outcome.numbers["rank"], round(outcome.numbers["training_loss"][-1], 12)     # one image is learned, whatever the start
         (1, 0.0)
     """
 
@@ -82,8 +82,8 @@ class Predict(Experiment):
         predictor = Predictor(self.setting, train, seed=self.seed)
         times, errors = list(self.times), np.asarray(predictor.error(test, list(self.times)))
         numbers = {
-            "loss": predictor.loss(times).tolist(),
-            "error": errors.mean(axis=1).tolist(),
+            "training_loss": predictor.loss(times).tolist(),
+            "test_error": errors.mean(axis=1).tolist(),
             "rank": int(max(predictor.spectrum.ranks)),
         }
         return Outcome(numbers, {"errors": errors})
