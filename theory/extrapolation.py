@@ -23,7 +23,7 @@ MINIMUM_NORM = "Y @ pinv(X) @ V"
 REACHED = f"{MINIMUM_NORM} + Z @ {FREE}"
 RIDGE = "c * Y @ X.T @ pinv(c * X @ X.T + mu * I)"
 FLOW = {"E": "c * X @ X.T"}
-DECAYING = {"E": "c * X @ X.T + mu * I", "h": "mu * I"}
+DECAYING = {"E": "c * X @ X.T + mu * I"}
 EXTREMAL = f"r * e @ v.T @ {COMPLEMENT}"  # for a column v; R = r‖u‖
 OUTSIDE = "(V - X @ pinv(X) @ V)"
 
@@ -63,7 +63,7 @@ REGIMES = {
             "stopped-decay",
             "weight decay, stopped at time t: Z = exp(-μt)W0, between the two",
             "(W0 @ E + c * Y @ X.T @ integral(E)) @ V",
-            f"W0 @ {COMPLEMENT} @ h @ V",
+            f"W0 @ {COMPLEMENT} @ E @ V",
             DECAYING,
         ),
     )
