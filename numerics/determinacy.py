@@ -164,6 +164,9 @@ class Determinacy:
     def least_start(self, outputs: Any) -> tuple[Float, Float]:
         """How large a start must be for training to predict given outputs, and what no start can give.
 
+        The outputs that starts of norm at most R reach are those that miss nothing and need at most R: an ellipsoid, of which
+        :meth:`interval` is the shadow on each entry.
+
         Args:
             outputs: (N, *output shape), one for each test example, each asked for alone.
 

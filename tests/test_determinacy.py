@@ -37,7 +37,7 @@ PLAIN = [
     (LocallyConnected(3), (1, 4)),
     (Residual(Conv(3)), (1, 5)),
 ]
-MIXED = [*PLAIN, (CircularConv(), (2, 4)), (CircularConv(), (1, 2, 3))]
+MIXED = [*PLAIN, (CircularConv(), (3, 4)), (CircularConv(), (1, 2, 3))]
 
 
 def whole_data(layer, shape, seed, count=2):
@@ -155,6 +155,28 @@ def test_near_the_range_the_verdict_is_never_wrong_and_far_from_rounding_never_o
         if size + wrong < 3 * floor
     )
     assert floors.max() < 1e-10
+
+
+def test_within_a_few_times_the_floor_the_verdict_is_undecided_and_no_dimension_is_counted():
+    train = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
+    inside, off = train[:3].sum(axis=0), train[5]
+    floor = determinacy(Setting(Linear(), GradientFlow()), train[:3], inside[None]).floors.item()
+    found = determinacy(
+        Setting(Linear(), GradientFlow()), train[:3], [inside + size * floor * off for size in (2.5, 20.0)]
+    )
+    assert found.status.tolist() == ["undecided", "free"]
+    assert found.free_dimensions.tolist() == [0, 8]
+
+
+@given(seeds)
+def test_a_small_difference_of_large_examples_is_never_said_to_be_free(seed):
+    rng = np.random.default_rng(seed)
+    first = rng.integers(10**7, 10**8, 6)
+    rows = np.array([first, first + rng.integers(-3, 4, 6), first + rng.integers(-3, 4, 6)]).astype(float)
+    found = determinacy(
+        Setting(Linear(), GradientFlow()), rows, [rows[1] - rows[0], rows[2] - rows[1], rows[2] - rows[0]]
+    )
+    assert (found.status != "free").all()  # whole numbers: the differences are exact, and in the span
 
 
 def test_one_decomposition_serves_every_query():
@@ -354,3 +376,13 @@ def test_networks_stopped_early_are_apart_by_the_share_of_their_starts_that_is_l
     assert np.linalg.norm(gap - share * starts @ found.free[0]) <= 2 * allowed * np.linalg.norm(found.free[0])
     trained = [run.final @ test.T for run in runs]
     assert np.abs(trained[0].T - found.prediction(steps, decay)[0]).max() <= 2 * allowed * np.linalg.norm(test)
+
+
+def test_a_direction_that_is_the_rounding_of_large_features_is_no_free_dimension():
+    rng = np.random.default_rng(0)
+    a, u = rng.standard_normal(3), rng.standard_normal(3)
+    test = [[np.concatenate([1e6 * a + 1e-4 * u, -3e6 * a + 2e-4 * u])]]
+    layer = Conv(3, stride=3, padding=0)  # two patches that do not overlap
+    found = determinacy(replace(FLOW, layer=layer), [[np.tile(a, 2)]], test, np.ones((1, 1, 2)))
+    assert found.columns[0, 0].tolist() == ["free", "free"]
+    assert found.free_dimensions.tolist() == [1]  # both are free along what is left of u
