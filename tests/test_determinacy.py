@@ -168,6 +168,15 @@ def test_within_a_few_times_the_floor_the_verdict_is_undecided_and_no_dimension_
     assert found.free_dimensions.tolist() == [0, 8]
 
 
+@pytest.mark.parametrize("scale", [1e-140, 1e140])
+def test_points_of_another_size_than_the_data_have_no_wrong_verdict(scale):
+    for train in ([[1.0, 2.0, 0.5]], [[1e-100, 2e-100, 5e-101]], [[1e100, 2e100, 5e99]]):
+        found = determinacy(
+            Setting(Linear(), GradientFlow()), train, scale * np.array([[2.0, 4.0, 1.0], [2.0, -4.0, 1.0]])
+        )
+        assert (found.status[0], found.status[1]) in {("determined", "free"), ("determined", "undecided")}
+
+
 @given(seeds)
 def test_a_small_difference_of_large_examples_is_never_said_to_be_free(seed):
     rng = np.random.default_rng(seed)
