@@ -68,12 +68,14 @@ NAMES = [
     "check_certificate",
     "check_properties",
     "crosscheck",
+    "determinacy",
     "distance",
     "integrate",
     "load",
     "problems",
     "prove",
     "prove_weight",
+    "sandwich",
     "solve",
     "time_from_steps",
     "train",
@@ -93,6 +95,8 @@ SIGNATURES = {
     "verify": ["theorems", "setting", "inputs", "device", "seed"],
     "solve": ["setting"],
     "distance": ["queries", "points", "kind", "exact"],
+    "determinacy": ["setting", "inputs", "test", "targets", "initial_weight", "initial_bias", "seed"],
+    "sandwich": ["predictor", "x", "times", "hull"],
     "load": ["path"],
 }
 
