@@ -75,8 +75,11 @@ __all__ = sorted(_HOME_OF)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, n=1)
         message = f"module 'closedflow' has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"{message}. Did you mean {close[0]!r}?" if close else message)
     return getattr(importlib.import_module(_HOME_OF[name]), name)
 
 

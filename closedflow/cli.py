@@ -11,42 +11,54 @@ from cyclopts import App, CycloptsError
 
 from closedflow import __version__
 from closedflow.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED
+from closedflow.help_page import HelpPage
+from closedflow.terminal import STDOUT
 
+USAGE = "Usage: closedflow COMMAND [--help]"
 HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
-EXAMPLES = """Examples:
-  closedflow verify                      the theorems on real digits
-  closedflow verify --setting mine.toml  your own setting
-  closedflow prove claim.toml            a proof or a counterexample
-
-Exit codes: 0 all holds or was not run, 1 refuted or disagrees,
-            2 bad input, 3 undecided, 70 a mistake of closedflow itself."""
+EXAMPLES = """Examples: closedflow verify                      the theorems on real digits
+          closedflow verify --setting mine.toml  your own setting
+          closedflow prove claim.toml            a proof or a counterexample
+Exit codes: 0 all holds or was not run, 1 refuted or disagrees, 2 bad input,
+            3 undecided, 70 a mistake of closedflow itself, 130 interrupted."""
 
 app = App(
     name="closedflow",
+    usage=USAGE,
     help=HELP,
     help_epilogue=EXAMPLES,
     version=__version__,
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # run() says that nothing was written
     help_format="plaintext",
+    help_formatter=HelpPage(),
 )
+for flag in ("--help", "--version"):
+    app[flag].show = False
 # Imported when they run; tests/test_command_line.py says that the words here are those of the functions.
-app.command("closedflow.verify_command:verify", help="Prove, integrate and train: the verdict table.")
-app.command("closedflow.prove_command:prove", help="A proof, an exact counterexample, or an honest undecided.")
-app.command("closedflow.prove_command:check", help="Check a certificate that prove wrote, by the kernel alone.")
-app.command("closedflow.solve_command:solve", help="The closed form of a setting, with its proof.")
-app.command("closedflow.predict_command:predict", help="The closed form on images: predictions, errors, losses.")
-app.command("closedflow.hull_command:hull", help="How far test images are outside a hull of others.")
-app.command("closedflow.theorems_command:theorems", help="The library of theorems, or every setting's evidence.")
-app.command("closedflow.properties_command:properties", help="Every law on random settings, trained networks included.")
-app.command("closedflow.study_command:study", help="Experiments of the papers: claims, verdicts, pictures.")
-app.command("closedflow.sweep_command:app", name="sweep", help="Run a grid of experiments, or show their results.")
+for place, name, words in (
+    ("verify_command:verify", "verify", "Prove, integrate and train: the verdict table."),
+    ("prove_command:prove", "prove", "A proof, an exact counterexample, or an honest undecided."),
+    ("prove_command:check", "check", "Check a certificate that prove wrote, by the kernel alone."),
+    ("solve_command:solve", "solve", "The closed form of a setting, with its proof."),
+    ("predict_command:predict", "predict", "The closed form on images: predictions, errors, losses."),
+    ("hull_command:hull", "hull", "How far test images are outside a hull of others."),
+    ("theorems_command:theorems", "theorems", "The library of theorems, or every setting's evidence."),
+    ("properties_command:properties", "properties", "Every law on random settings, trained networks included."),
+    ("study_command:study", "study", "Experiments of the papers: claims, verdicts, pictures."),
+    ("sweep_command:app", "sweep", "Run a grid of experiments, or show their results."),
+    ("doctor_command:doctor", "doctor", "What is installed here, and whether it will do."),
+    ("completion_command:completion", "completion", "The script that completes commands in your shell."),
+):
+    app.command(f"closedflow.{place}", name=name, help=words)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; bad input is one line on stderr."""
     try:
-        result = app(list(arguments), exit_on_error=False, print_error=False)
+        result = app(
+            [str(STDOUT) if word == "-" else word for word in arguments], exit_on_error=False, print_error=False
+        )
     except CycloptsError as error:
         return _refuse(" ".join(str(error).split()) + " See closedflow --help.")
     except ValueError as error:
@@ -58,8 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
         return 0
-    except KeyboardInterrupt:
-        return _refuse("interrupted; nothing was written", code=INTERRUPTED)
+    except KeyboardInterrupt as stop:  # a command that keeps what had ended says so
+        return _refuse(f"interrupted; {str(stop) or 'nothing was written'}", code=INTERRUPTED)
     except Exception:
         return _internal()
     return int(result or 0)

@@ -101,7 +101,7 @@ class Study:
         values = np.quantile(self.shares, QUANTILES, method="inverted_cdf")
         return {f"{level:.0%}": float(value) for level, value in zip(QUANTILES, values, strict=True)}
 
-    def write(self, table: Path | None, plot: Path | None, summary: Path | None) -> None:
+    def write(self, table: Path | None, plot: Path | None) -> None:
         """Writes what was asked for, each file whole or not at all; a picture that cannot be drawn leaves none behind."""
         if plot is not None:
             from closedflow.plot import draw_histogram
@@ -115,9 +115,6 @@ class Study:
             writer.writerows(self.rows)
             with whole_file(table) as file:
                 file.write(text.getvalue().encode())
-        if summary is not None:
-            with whole_file(summary) as file:
-                file.write(self.to_json().encode())
 
     def to_json(self) -> str:
         """Summary and table."""

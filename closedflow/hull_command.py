@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
 from closedflow.exit_codes import UNDECIDED
-from closedflow.terminal import console, progress, whole_numbers
+from closedflow.terminal import console, output, progress, whole_numbers
 
 
 def hull(
@@ -22,7 +22,9 @@ def hull(
     device: str | None = None,
     options: Data = AS_THEY_ARE,
 ) -> int:
-    """How far test images are outside the span, affine hull or convex hull of the training images.
+    """How far test images are outside a hull of others.
+
+    The span, the affine hull or the convex hull of the training images, with a certificate for each distance.
 
     Args:
         train: Training images; all of them, unless --examples chooses.
@@ -40,8 +42,9 @@ def hull(
     images = options.read(train)
     if options.examples:
         images = images.take(whole_numbers("examples", options.examples))
-    with progress() as report:
+    with output(json) as write, progress() as report:
         study = Study.of(images, options.read(test), kind, exact, device, report)
-    study.write(out, plot, json)
-    console().print(str(study), highlight=False, markup=False)
+        study.write(out, plot)
+        write(study.to_json())
+    console(json).print(str(study), highlight=False, markup=False)
     return UNDECIDED if study.counts["undecided"] else 0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from numerics.files import whole_file
 from theory.errors import SettingError
 
 SHOWN = 6  # test images in a picture
@@ -62,13 +63,14 @@ def figure(path: Path, width: float, height: float) -> Any:
 
 
 def write(path: Path, page: Any) -> None:
-    """Writes a figure to its file.
+    """Writes a figure to its file, whole or not at all.
 
     Raises:
         SettingError: If the file cannot be written.
     """
     try:
-        page.savefig(path, dpi=150)
+        with whole_file(path) as file:
+            page.savefig(file, dpi=150, format=path.suffix.removeprefix("."))
     except (OSError, ValueError) as error:
         message = (
             f"--plot must be a picture file that can be written, but {path} is not: {error}. Use a .png or .svg path."

@@ -13,10 +13,13 @@ def predict(
     times: str,
     out: Path,
     plot: Path | None = None,
+    json: Path | None = None,
     seed: int = 0,
     options: Data = AS_THEY_ARE,
 ) -> int:
-    """The closed form on data: predictions, errors and losses at the given times, in one .npz file.
+    """The closed form on images: predictions, errors, losses.
+
+    Everything at the given times is written to one .npz file.
 
     Args:
         setting: A TOML file.
@@ -25,9 +28,12 @@ def predict(
         times: Flow times, or step counts for a descent, such as 0,10,inf.
         out: The .npz file to write: times, predictions, error, loss, weight, bias, and the setting as text.
         plot: Also draw the predictions to this picture.
+        json: Also write losses and mean errors to this file.
         seed: Seed of the start.
         options: Which images.
     """
     from closedflow.prediction import predict_files
 
-    return predict_files(setting, options.read(train), options.read(test), options.examples, times, out, plot, seed)
+    return predict_files(
+        setting, options.read(train), options.read(test), options.examples, times, out, plot, seed, json
+    )

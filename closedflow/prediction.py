@@ -1,10 +1,11 @@
 """``closedflow predict``: a setting on files of images, the arrays of its closed form, and what is printed of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from closedflow.terminal import console, numbers, whole_numbers
+from closedflow.terminal import console, numbers, output, whole_numbers
 from empirical.data import Images
 from numerics.files import whole_file
 from numerics.predictor import Predictor
@@ -20,6 +21,7 @@ def predict_files(
     out: Path,
     plot: Path | None,
     seed: int,
+    json: Path | None = None,
 ) -> int:
     """Writes times, predictions, error, loss, weight and bias, and prints a line for each time; returns the exit code."""
     chosen = Setting.load(setting)
@@ -37,7 +39,7 @@ def predict_files(
         arrays["error"] = predictor.error(x, points)
     if (bias := predictor.bias(points)) is not None:
         arrays["bias"] = bias
-    with whole_file(out) as file:
+    with output(json) as write, whole_file(out) as file:
         np.savez(file, **arrays)
         if plot is not None:  # a picture that cannot be drawn leaves no file behind
             from closedflow.plot import draw_predictions
@@ -45,6 +47,7 @@ def predict_files(
             letter = "k" if chosen.optimizer.discrete else "t"
             titles = [f"{letter} = {point:g}" for point in points]
             draw_predictions(plot, x, arrays["predictions"], titles)
+        write(_summary(chosen, images.source, test.source, arrays))
     lines = [
         f"trained on {images.source} ({len(images.values)} in all)",
         f"tested on {test.source} ({len(test.values)} in all)",
@@ -56,5 +59,18 @@ def predict_files(
         error = f", mean ‖f(x) − target(x)‖² {arrays['error'][index].mean():.6g}" if "error" in arrays else ""
         lines.append(f"  at {point:g}: training loss {arrays['loss'][index]:.6g}{error}")
     lines.append(f"written to {out}" + (f" and {plot}" if plot is not None else ""))
-    console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    console(json).print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _summary(setting: Setting, train: str, test: str, arrays: dict[str, Any]) -> str:
+    """Loss and mean error at each time as JSON; what is infinite is the string "inf"."""
+    import json
+
+    columns = {"times": arrays["times"], "loss": arrays["loss"]}
+    if "error" in arrays:
+        columns["mean_error"] = arrays["error"].mean(1)
+    shown = {
+        name: [value if np.isfinite(value) else "inf" for value in values.tolist()] for name, values in columns.items()
+    }
+    return json.dumps({"setting": str(setting), "train": train, "test": test, **shown}, indent=1, ensure_ascii=False)

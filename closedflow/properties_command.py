@@ -1,12 +1,11 @@
 """The arguments of ``closedflow properties``; the laws are in :mod:`empirical.laws`, which is imported when it runs."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from closedflow.terminal import console, progress
+from closedflow.terminal import console, output, progress
 
 KEPT = Path("broken")
 
@@ -37,18 +36,17 @@ def properties(
     """
     from closedflow.findings import list_laws, print_findings, to_json
     from empirical.properties import check_properties, find_law, keep
-    from numerics.files import check_writable, whole_file
+    from numerics.files import check_writable
 
     if list:
         list_laws([find_law(law) for law in laws], console())
         return 0
     check_writable(out)
-    with whole_file(json) if json else nullcontext() as file, progress() as report:
+    with output(json) as write, progress() as report:
         found = check_properties(
             laws or None, examples=examples, seed=seed, device=device, dtype=dtype, progress=report
         )
         kept = {finding.law.name: keep(finding, out) for finding in found if finding.verdict == "broken"}
-        if file:
-            file.write(to_json(found, kept).encode())
-    print_findings(found, kept, console())
+        write(to_json(found, kept))
+    print_findings(found, kept, console(json))
     return 1 if kept else 0

@@ -1,33 +1,41 @@
 """``closedflow solve``: the closed form of a setting file, in a format to paste."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from closedflow.exit_codes import REFUTED, UNDECIDED
+from closedflow.terminal import console, save
 
 
-def solve(setting: Path, *, format: Literal["text", "latex", "markdown", "python", "json"] = "text") -> int:
+def solve(
+    setting: Path,
+    *,
+    format: Literal["text", "latex", "markdown", "python", "json"] = "text",
+    json: Path | None = None,
+) -> int:
     """The closed form of a setting, with its proof.
 
     Args:
         setting: A TOML file.
         format: How to print it; python is a standalone numpy function.
+        json: Also write it to this file.
     """
     from theory.setting import Setting
     from theory.solution import solve as solve_setting
 
     solution = solve_setting(Setting.load(setting))
-    match format:
-        case "latex":
-            print(solution.latex())
-        case "markdown":
-            print(solution.markdown())
-        case "python":
-            print(solution.python())
-        case "json":
-            print(_json(solution))
-        case _:
-            print(solution)
+    forms: dict[str, Callable[[], str]] = {
+        "text": lambda: str(solution),
+        "latex": solution.latex,
+        "markdown": solution.markdown,
+        "python": solution.python,
+        "json": lambda: _json(solution),
+    }
+    text = forms[format]()
+    if json is not None:
+        save(json, _json(solution))
+    print(text, file=console(json).file)
     return {"proved": 0, "refuted": REFUTED}.get(solution.proof.verdict, UNDECIDED)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
-from closedflow.terminal import console, progress, whole_numbers
+from closedflow.terminal import console, output, progress, whole_numbers
 
 
 def study(
@@ -17,12 +17,15 @@ def study(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     out: Path = Path("results"),
     runs: Path = Path("runs"),
+    json: Path | None = None,
     workers: int | None = None,
     data: Path | None = None,
     seed: int = 0,
     options: Data = AS_THEY_ARE,
 ) -> int:
-    """Experiments of the papers: claims, verdicts with their uncertainty, pictures. What ran before is not run again.
+    """Experiments of the papers: claims, verdicts, pictures.
+
+    Verdicts come with their uncertainty. What ran before is not run again.
 
     Args:
         names: Studies by name.
@@ -32,11 +35,14 @@ def study(
         device: Where networks are trained.
         out: Folder for result files and pictures.
         runs: Folder where single runs are stored; a study that was stopped goes on from there.
+        json: Also write the results of all of them to this file.
         workers: Processes; one for each core on a CPU.
         data: Images instead of scikit-learn's digits.
         seed: The first of the seeds.
         options: Which images; --examples the training picture.
     """
+    import json as json_module
+
     from closedflow.studies import StudyReport
     from empirical.device import resolve
     from empirical.sources import Digits, ImageFile
@@ -45,7 +51,7 @@ def study(
     from theory.component import one_of
     from theory.errors import SettingError
 
-    out_console = console()
+    out_console = console(json)
     if list_studies:
         for kind, found in Study.kinds.items():
             out_console.print(f"[bold]{kind}[/]  {found.claim}", highlight=False)  # type: ignore[attr-defined]
@@ -59,19 +65,26 @@ def study(
     source.images()  # refused before any work
     first = whole_numbers("examples", options.examples)[0] if options.examples else (7 if data is None else 0)
     place, store, code = resolve(device), RunStore(runs), 0
-    with progress() as report:
-        for kind in chosen:
-            run = run_study(
-                Study.kinds[kind](),  # type: ignore[arg-type]
-                Scale(scale, source, first, seed),
-                store,
-                device=place,
-                workers=workers,
-                progress=lambda name, number, total, kind=kind: report(f"{kind} {name}", number, total),  # type: ignore[misc]
-            )
-            done = StudyReport(run, place)
-            done.show(out_console)
-            for path in done.save(out):
-                out_console.print(f"[dim]{path}[/]", highlight=False)
-            code = max(code, done.exit_code)
+    results = []
+    try:
+        with output(json) as write, progress() as report:
+            for kind in chosen:
+                run = run_study(
+                    Study.kinds[kind](),  # type: ignore[arg-type]
+                    Scale(scale, source, first, seed),
+                    store,
+                    device=place,
+                    workers=workers,
+                    progress=lambda name, number, total, kind=kind: report(f"{kind} {name}", number, total),  # type: ignore[misc]
+                )
+                done = StudyReport(run, place)
+                done.show(out_console)
+                for path in done.save(out):
+                    out_console.print(f"[dim]{path}[/]", highlight=False)
+                results.append(done.to_json())
+                code = max(code, done.exit_code)
+            write(json_module.dumps([json_module.loads(text) for text in results], indent=1, ensure_ascii=False))
+    except KeyboardInterrupt:
+        message = f"what had ended is in {runs}, and the same command goes on from there"
+        raise KeyboardInterrupt(message) from None
     return code

@@ -2,16 +2,16 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from closedflow.exit_codes import BAD_INPUT, INTERRUPTED
-from closedflow.terminal import progress, save
+from closedflow.exit_codes import BAD_INPUT
+from closedflow.terminal import STDOUT, output, progress, save
 
-app = App(name="sweep", help="Run a grid of experiments, each stored; or show their results.", version_flags=[])
+app = App(name="sweep", version_flags=[])
 
 
 @app.default
@@ -25,7 +25,9 @@ def sweep(
     csv: Path | None = None,
     json: Path | None = None,
 ) -> int:
-    """Run a grid of experiments. What is stored already is not run again, so the same command goes on with what was interrupted.
+    """Run a grid of experiments, or show their results.
+
+    What is stored already is not run again, so the same command goes on with what was interrupted.
 
     Args:
         sweep: A TOML file with [experiment] and [grid].
@@ -40,13 +42,12 @@ def sweep(
     from empirical.run_table import table_of
     from empirical.store import RunStore
     from empirical.sweep import load_sweep
-    from numerics.files import whole_file
 
     experiments, store = load_sweep(sweep), RunStore(out)
     # Opened before the work, so that a path that cannot be written is refused at once.
     with (
-        whole_file(csv) if csv else nullcontext() as csv_file,
-        whole_file(json) if json else nullcontext() as json_file,
+        output(csv) as write_csv,
+        output(json) as write_json,
         _executor(executor, workers) as (pool, count),
         progress() as report,
     ):
@@ -55,13 +56,11 @@ def sweep(
         try:
             outcomes = execute(experiments, store, pool, chosen, count, report)
         except KeyboardInterrupt:
-            _say(f"interrupted; what had ended is in {out}, and the same command goes on from there")
-            return INTERRUPTED
+            message = f"what had ended is in {out}, and the same command goes on from there"
+            raise KeyboardInterrupt(message) from None  # not returned: the tables would take their names, empty
         table = table_of(experiments, outcomes)
-        if csv_file:
-            csv_file.write(table.csv().encode())
-        if json_file:
-            json_file.write(f"{table.json()}\n".encode())
+        write_csv(table.csv())
+        write_json(table.json())
     failed = [(row, outcome.failed) for row, outcome in enumerate(outcomes, start=1) if outcome.failed]
     for row, line in failed:
         _say(f"failed: row {row}: {line}")
@@ -69,7 +68,8 @@ def sweep(
     _say(
         f"{len(experiments)} experiments on {chosen} in {out}: {new} new, {before} there already, {len(failed)} failed"
     )
-    print(table.text())
+    if STDOUT not in (csv, json):
+        print(table.text())
     return BAD_INPUT if failed else 0
 
 
@@ -98,7 +98,7 @@ def results(
     table = RunIndex(RunStore(folder)).table(where, names)
     for path, text in ((csv, table.csv), (json, table.json)):
         if path is not None:
-            save(path, text().rstrip("\n") + "\n")
+            save(path, text())
     if csv is None and json is None:
         print(table.text())
     return 0

@@ -6,13 +6,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+STDOUT = Path("/dev/stdout")
+"""What ``-`` stands for on the command line."""
 
-def save(path: Path, text: str) -> None:
-    """Writes a text whole or not at all."""
+
+@contextmanager
+def output(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """How a command writes JSON: to a file, whole or not at all; to stdout for ``-``; nowhere for None.
+
+    Entered before the work, so that a path that cannot be written is refused at once.
+    """
     from numerics.files import whole_file
 
-    with whole_file(path) as file:
-        file.write(text.encode())
+    if path is None:
+        yield lambda text: None
+    elif path == STDOUT:
+        yield lambda text: print(text.rstrip("\n"))
+    else:
+        with whole_file(path) as file:
+            yield lambda text: file.write((text.rstrip("\n") + "\n").encode())
+
+
+def save(path: Path, text: str) -> None:
+    """Writes a text to a file, whole or not at all, or to stdout for ``-``."""
+    with output(path) as write:
+        write(text)
 
 
 def whole_numbers(option: str, text: str) -> list[int]:
@@ -37,11 +55,16 @@ def _bad(option: str, must: str, text: str, repair: str) -> Exception:
     return SettingError(f"--{option} must be {must}, but it is {text!r}. {repair}")
 
 
-def console() -> Any:
-    """Where results go: colours only on a terminal, room for the table elsewhere."""
+def console(json: Path | None = None) -> Any:
+    """Where results for people go: stdout, or stderr while JSON goes to stdout.
+
+    Colours only on a terminal and without ``NO_COLOR``; room for the table elsewhere.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 150)
+    aside = json == STDOUT
+    stream = sys.stderr if aside else sys.stdout
+    return Console(width=None if stream.isatty() else 150, stderr=aside)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from closedflow.terminal import console, progress, save
 def theorems(
     *, settings: Annotated[bool, Parameter(negative="")] = False, device: str = "auto", json: Path | None = None
 ) -> int:
-    """The library: statements, hypotheses, false twins and cases; or which settings have which evidence.
+    """The library of theorems, or every setting's evidence.
+
+    Statements, hypotheses, false twins and cases; or which settings have which evidence.
 
     Args:
         settings: Instead, take every optimiser and every layer through proof, integration and training.
@@ -38,7 +40,7 @@ def theorems(
             }
             for theorem in library()
         ]
-        save(json, json_module.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        save(json, json_module.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     out = console()
     for theorem in library():
@@ -61,7 +63,7 @@ def _settings(device: str, json: Path | None) -> int:
     with progress() as report:
         table = settings_matrix(device, progress=report)
     if json is not None:
-        save(json, f"{table.to_json()}\n")
+        save(json, table.to_json())
     else:
         print_table(table, console())
     return table.exit_code

@@ -1,13 +1,12 @@
 """The arguments of ``closedflow verify``; what it does is in :mod:`closedflow.verdicts`, which is imported when it runs."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
-from closedflow.terminal import console, progress, whole_numbers
+from closedflow.terminal import console, output, progress, whole_numbers
 
 
 def verify(
@@ -31,13 +30,12 @@ def verify(
         device: Where training runs.
         dtype: The arithmetic of the training.
         seed: Seed of the starts.
-        json: Also write the table to this file.
+        json: Also write the table to this file; - is stdout, as in every command.
         options: Which images.
     """
     from closedflow.table import print_table
     from closedflow.verdicts import verify as run_verify
     from empirical.data import digits
-    from numerics.files import whole_file
     from theory.errors import SettingError
     from theory.setting import Setting
 
@@ -55,8 +53,7 @@ def verify(
         others = [index for index in range(len(images.values)) if index not in set(first)]
         shown = images.take([*first, *others])
         images = type(images)(shown.values, trained.source)
-    # Opened before the work, so that a path that cannot be written is refused at once.
-    with whole_file(json) if json else nullcontext() as file, progress() as report:
+    with output(json) as write, progress() as report:
         table = run_verify(
             list(theorems) or None,
             chosen,
@@ -67,24 +64,21 @@ def verify(
             dtype=dtype,
             progress=report,
         )
-        if file:
-            file.write(f"{table.to_json()}\n".encode())
-    print_table(table, console())
+        write(table.to_json())
+    print_table(table, console(json))
     return table.exit_code
 
 
 def _verify_kept(folder: Path, data: Path | None, device: str, dtype: str, json: Path | None, options: Data) -> int:
     from closedflow.kept_problem import verify_kept
     from closedflow.table import print_table
-    from numerics.files import whole_file
     from theory.errors import SettingError
 
     if data is not None or options != AS_THEY_ARE:
         message = f"data and its options must be left out with a run's folder, which has its own, but they are given with {folder}. "
         raise SettingError(message + "Drop them, or pass the folder's setting.toml.")
-    with whole_file(json) if json else nullcontext() as file, progress() as report:
+    with output(json) as write, progress() as report:
         table = verify_kept(folder, device, dtype, progress=report)
-        if file:
-            file.write(f"{table.to_json()}\n".encode())
-    print_table(table, console())
+        write(table.to_json())
+    print_table(table, console(json))
     return table.exit_code

@@ -81,10 +81,12 @@ def test_prove_prints_the_verdict_and_exits_with_its_code(tmp_path, capsys, text
         assert word in out
 
 
-def test_the_certificate_is_written_for_a_proof_and_for_nothing_else(tmp_path, capsys):
+def test_json_is_the_certificate_of_a_proof_and_else_what_is_known(tmp_path, capsys):
     target = tmp_path / "certificate.json"
     assert run(["prove", in_file(tmp_path, REFUTED), "--json", str(target)]) == 1
-    assert not target.exists()
+    known = json.loads(target.read_text(encoding="utf-8"))
+    assert (known["verdict"], known["counterexample"].split(",")[0]) == ("refuted", "d = 1")
+    assert run(["check", str(target)]) == 2  # what is no certificate is refused
     assert run(["prove", in_file(tmp_path, FLOW), "--json", str(target)]) == 0
     text = target.read_text(encoding="utf-8")
     assert check_certificate(text)

@@ -94,7 +94,7 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_no_process(tmp_path, way):
     (tmp_path / "sweep.toml").write_text(SWEEP.format(seconds=0.15, seeds=list(range(10))))
     code, out, err, stored = stopped_in_the_middle(tmp_path, signal.SIGINT, *way)
     assert (code, out) == (130, "")
-    assert err == "interrupted; what had ended is in runs, and the same command goes on from there\n"
+    assert err == "closedflow: interrupted; what had ended is in runs, and the same command goes on from there\n"
     time.sleep(0.4)
     assert len(finished(tmp_path / "runs")) == stored < 20
 
