@@ -57,10 +57,15 @@ _HOMES = {
     "numerics.predictor": ("Predictor", "load"),
     "numerics.laws": ("GeneralizedChiSquare",),
     "numerics.hulls": ("distance",),
+    "numerics.extrapolation": ("determinacy",),
+    "numerics.sandwich": ("sandwich",),
     "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),
+    "empirical.laws": ("Law",),
+    "empirical.properties": ("check_properties",),
+    "empirical.strategies": ("problems",),
     "closedflow.verdicts": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

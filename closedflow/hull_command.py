@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from closedflow.cli import UNDECIDED, Data
+from closedflow.data_options import AS_THEY_ARE, Data
+from closedflow.exit_codes import UNDECIDED
 from closedflow.terminal import console, progress, whole_numbers
-
-AS_THEY_ARE = Data()
 
 
 def hull(

@@ -8,10 +8,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from closedflow.cli import BAD_INPUT
+from closedflow.exit_codes import BAD_INPUT, INTERRUPTED
 from closedflow.terminal import progress, save
-
-INTERRUPTED = 130
 
 app = App(name="sweep", help="Run a grid of experiments, each stored; or show their results.", version_flags=[])
 

@@ -57,7 +57,7 @@ def print_table(table: VerdictTable, console: Console) -> None:
     console.print()
     console.print(render(table))
     console.print()
-    for line in notes(table):
+    for line in (*map(str, table.laws), *notes(table)):
         console.print(line, highlight=False, markup=False)
     console.print(
         "[dim]Numbers are the worst residual ÷ budget: 1 is the computed limit. Flows are trained by small steps, whose bound is "

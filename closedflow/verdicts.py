@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from theory.component import Named
 from theory.setting import Setting
 from theory.solution import solve
 from theory.theorems import Case, OwnCase, Theorem, find, library
+
+if TYPE_CHECKING:
+    from empirical.laws import Check
 
 NOT_MEASURED = Level("not run", 0.0)
 TESTS = 3  # images a network is tested on in each case
@@ -58,13 +61,15 @@ class VerdictTable:
 
     rows: tuple[Row, ...]
     header: dict[str, str] = field(default_factory=dict)
+    laws: tuple["Check", ...] = ()  # laws that were measured on a kept problem
 
     @property
     def exit_code(self) -> int:
         """0: everything holds or was not run; 1: something is refuted or disagrees; 3: something is undecided."""
         found = {row.proof for row in self.rows}
         found |= {level.verdict for row in self.rows for level in (row.integration, row.training)}
-        return 1 if found & {"refuted", "disagrees"} else 3 if "undecided" in found else 0
+        found |= {check.verdict for check in self.laws}
+        return 1 if found & {"refuted", "disagrees", "broken"} else 3 if "undecided" in found else 0
 
     def to_json(self) -> str:
         """The table as JSON text; an infinite ratio is written as the string "inf"."""
@@ -72,9 +77,12 @@ class VerdictTable:
         for row in rows:
             for level in (row["integration"], row["training"]):
                 level["ratio"] = level["ratio"] if math.isfinite(level["ratio"]) else "inf"
-        return json.dumps(
-            {"header": self.header, "exit_code": self.exit_code, "rows": rows}, indent=1, ensure_ascii=False
-        )
+        table = {"header": self.header, "exit_code": self.exit_code, "rows": rows}
+        if self.laws:
+            from empirical.properties import check_table
+
+            table["laws"] = [check_table(check) for check in self.laws]
+        return json.dumps(table, indent=1, ensure_ascii=False)
 
     def __str__(self) -> str:
         from closedflow.table import text
@@ -175,13 +183,17 @@ def theorem_rows(
 
 def setting_row(setting: Setting, train: Images, device: str, dtype: str, seed: int) -> Row:
     """The row of a user's own setting."""
-    solution = solve(setting)
-    predictor = Predictor(setting, setting.layer.arrange(train.values), seed=seed)
-    proof = solution.proof
+    return predictor_row(Predictor(setting, setting.layer.arrange(train.values), seed=seed), device, dtype)
+
+
+def predictor_row(predictor: Predictor, device: str, dtype: str) -> Row:
+    """The row of a setting with its data and its start."""
+    setting, count = predictor.setting, len(predictor.problem.inputs)
+    proof = solve(setting).proof
     return Row(
         "setting",
         f"{setting.layer.kind} by {setting.optimizer.kind}",
-        f"{len(train.values)} example{'s' if len(train.values) > 1 else ''}",
+        f"{count} example{'s' if count > 1 else ''}",
         proof.verdict,
         proof.reason,
         proof.seconds,

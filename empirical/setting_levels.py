@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from empirical.crosscheck import train_and_check
+from empirical.crosscheck import CrossCheck, train_and_check
 from empirical.levels import Level, judge
 from empirical.measure import LOW_RATE
 from empirical.train import obstacle
+from numerics.arrays import Float
 from numerics.budget import Budget
 from numerics.integrate import trajectory
 from numerics.plan import StiffError, speeds
@@ -22,6 +23,19 @@ SAMPLES = 100  # times at which a schedule is looked at for its largest multipli
 
 def integration_level(predictor: Predictor) -> Level:
     """The closed form against the setting's equation, integrated or iterated."""
+    try:
+        _, distances, bounds, sizes = integrated(predictor)
+    except StiffError as error:
+        return Level("not run", 0.0, str(error))
+    return judge(distances, bounds, sizes)
+
+
+def integrated(predictor: Predictor) -> tuple[Float, Float, Float, Float]:
+    """Times, and at each the distance from the oracle, its bound, and the size of the weights.
+
+    Raises:
+        StiffError: If the equation is too stiff for its size.
+    """
     budget = Budget(predictor)
     if predictor.setting.optimizer.discrete:
         times = np.array([1.0, STEPS / 10, STEPS])
@@ -29,30 +43,36 @@ def integration_level(predictor: Predictor) -> Level:
         rule: Any = predictor.setting.optimizer.rule
         slowest, _ = speeds(rule.steady(1.0)[0], fastest(predictor), math.inf)
         times = np.array([rule.duration(share * REACH / slowest) for share in (0.2, 1.0)])
-    try:
-        result = trajectory(predictor.problem, times)
-    except StiffError as error:
-        return Level("not run", 0.0, str(error))
+    result = trajectory(predictor.problem, times)
     predicted = predictor.theta(times).reshape(len(times), -1)
     distances = np.linalg.norm(result.theta.reshape(len(times), -1) - predicted, axis=1)
     bounds = np.array([budget.integration(result, index, float(time)) for index, time in enumerate(times)])
-    return judge(distances, bounds, np.linalg.norm(predicted, axis=1))
+    return times, distances, bounds, np.linalg.norm(predicted, axis=1)
 
 
 def training_level(predictor: Predictor, device: str = "auto", dtype: str = "float64") -> Level:
     """The closed form against torch: a descent itself, a flow's companion at η and η/2."""
-    rule: Any = predictor.setting.optimizer.rule
-    if reason := obstacle(rule, LOW_RATE / fastest(predictor)):
+    if reason := untrainable(predictor):
         return Level("not run", 0.0, reason)
-    if rule.discrete:
-        check = train_and_check(predictor, STEPS, device=device, dtype=dtype)
-    else:
-        time = rule.duration(REACH / fastest(predictor))
-        quickest = 1.0 if rule.schedule is None else max(1.0, *rule.schedule.values(np.linspace(0, time, SAMPLES)))
-        rate = LOW_RATE / fastest(predictor) / quickest
-        steps = min(round(time / rate), MOST_STEPS)
-        check = train_and_check(predictor, steps, learning_rate=rate, device=device, dtype=dtype)
+    check = trained(predictor, device, dtype)
     return Level(check.verdict, check.ratio, check.reason)
+
+
+def untrainable(predictor: Predictor) -> str:
+    """Why a trained network says nothing about the closed form, or ""."""
+    return obstacle(predictor.setting.optimizer.rule, LOW_RATE / fastest(predictor))
+
+
+def trained(predictor: Predictor, device: str = "auto", dtype: str = "float64", share: float = 1.0) -> CrossCheck:
+    """The closed form against the network that torch trains, for a share of the time of a verdict."""
+    rule: Any = predictor.setting.optimizer.rule
+    if rule.discrete:
+        return train_and_check(predictor, round(share * STEPS), device=device, dtype=dtype)
+    time = rule.duration(share * REACH / fastest(predictor))
+    quickest = 1.0 if rule.schedule is None else max(1.0, *rule.schedule.values(np.linspace(0, time, SAMPLES)))
+    rate = LOW_RATE / fastest(predictor) / quickest
+    steps = min(round(time / rate), round(share * MOST_STEPS))
+    return train_and_check(predictor, steps, learning_rate=rate, device=device, dtype=dtype)
 
 
 def fastest(predictor: Predictor) -> float:

@@ -42,3 +42,20 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # most often it has its name by now, or was never made
             temporary.unlink()
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuses a folder in which nothing can be written, before there is anything to write; it is not made.
+
+    Raises:
+        DataError: If it, or the nearest folder above it that is there, is no folder or cannot be written to.
+    """
+    folder = Path(folder)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    probe = there / f".{secrets.token_hex(8)}"
+    try:
+        probe.touch(exist_ok=False)
+    except OSError as error:
+        message = f"the output must be a folder that can be written to, but {folder} is not: {error.strerror}. Choose another path."
+        raise DataError(message) from None
+    probe.unlink()

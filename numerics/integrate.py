@@ -15,6 +15,7 @@ from numerics.slope import Function, Slope
 from numerics.states import STATES, State
 from theory.component import check_number
 from theory.errors import SettingError
+from theory.schedules import Schedule
 from theory.setting import Setting
 
 MAX_STEPS = 10**7
@@ -203,6 +204,11 @@ def _integration(state: State, theta: Any, errors: Any, worst: Any, method: str)
     return Integration(theta, np.array(errors, dtype=np.float64), residual, gradient, method, state.name)
 
 
+def _corners(schedule: Schedule | None) -> list[float]:
+    """The times at which a schedule goes over from one formula to another."""
+    return [] if schedule is None else [float(piece.until) for piece in schedule.pieces[:-1]]
+
+
 def _solve(
     state: State, times: Float, rtol: float, implicit: bool, *, dense: bool = False, calls: int | None = None
 ) -> Integration:
@@ -246,8 +252,11 @@ def _solve(
     counted = [lead, ~lead] if state.lead and problem.setting.weight_decay > 0 else [~lead]
     theta, errors, worst, spent = [], [], [], 0.0
     for time in times:
-        if time > done:
-            run = solver(velocity, done * clock, flat, float(time) * clock, rtol=rtol, atol=absolute, **options)
+        # No step goes across a corner of the schedule, where the solver's estimate of its error would be wrong.
+        for stop in [*(corner for corner in _corners(optimizer.schedule) if done < corner < time), float(time)]:
+            if stop <= done:
+                continue
+            run = solver(velocity, done * clock, flat, stop * clock, rtol=rtol, atol=absolute, **options)
             while run.status == "running":
                 message = run.step()
                 largest = np.maximum(np.abs(run.y), np.abs(flat))
@@ -258,7 +267,7 @@ def _solve(
             if run.status == "failed":
                 message = f"times must be reachable by the solver, but it stopped at {run.t / clock:g}: {message} Use earlier times."
                 raise SettingError(message)
-            flat, done = run.y, float(time)
+            flat, done = run.y, stop
         final = flat.view(numbers).reshape((parts, -1))[0]
         theta.append(state.weight(final) if time > 0 else problem.start)
         errors.append(spent + (state.lifting_error(final) if time > 0 else 0.0))

@@ -20,6 +20,7 @@ from numerics.predictor import Predictor
 from numerics.problem import assemble
 from theory.layers import Linear
 from theory.optimizers import GradientDescent, GradientFlow
+from theory.schedules import Cosine, LinearDecay, LinearWarmup
 from theory.setting import Setting
 from theory.starts import TorchDefault
 from theory.targets import Given
@@ -151,3 +152,16 @@ def test_the_oracle_imports_no_closed_form():
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numerics.integrate" in imported
     assert {"numerics.predictor", "numerics.spectrum", "theory.solution", "torch"}.isdisjoint(imported)
+
+
+@pytest.mark.parametrize("schedule", [LinearWarmup(1.0), LinearDecay(1.0), Cosine(1.0, 0.5)], ids=str)
+@pytest.mark.parametrize("features", [(1.0,), (1.0, 0.7, 0.4, 0.2)], ids=["one mode", "four"])
+def test_a_schedule_with_a_corner_is_solved_within_the_bound(schedule, features):
+    """Steps across the corner were off by up to 50 times what the solver claimed."""
+    x = np.diag(features)
+    p = Predictor(Setting(Linear(), GradientFlow(schedule)), x, initial_weight=np.eye(len(x)) + 1.0)
+    times = np.array([0.3, 1.1, 1.5, 4.0])
+    found, budget = trajectory(p.problem, times), Budget(p)
+    for index, time in enumerate(times):
+        bound = budget.integration(found, index, time)
+        assert np.linalg.norm(found.theta[index] - p.theta(time)[0]) <= bound <= 1e-7 * np.linalg.norm(p.theta(time)[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from closedflow.claims import KEYS
+from empirical.laws import Law
 from theory.layers import Layer
 from theory.operators import prove
 from theory.optimizers import Optimizer
@@ -28,6 +29,7 @@ def test_every_python_block_runs(block, capsys, monkeypatch):
     # A block may define an optimiser; definition is registration, and other tests draw from the registered kinds.
     monkeypatch.setattr(Optimizer, "kinds", dict(Optimizer.kinds))
     monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
+    monkeypatch.setattr(Law, "kinds", dict(Law.kinds))
     script = types.ModuleType("readme")  # a module that can be imported by its name, as a script is
     monkeypatch.setitem(sys.modules, "readme", script)
     exec(compile(block, "README.md", "exec"), script.__dict__)

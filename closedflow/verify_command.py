@@ -1,0 +1,90 @@
+"""The arguments of ``closedflow verify``; what it does is in :mod:`closedflow.verdicts`, which is imported when it runs."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from closedflow.data_options import AS_THEY_ARE, Data
+from closedflow.terminal import console, progress, whole_numbers
+
+
+def verify(
+    *theorems: str,
+    all_cases: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    setting: Path | None = None,
+    data: Path | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float64", "float32"] = "float64",
+    seed: int = 0,
+    json: Path | None = None,
+    options: Data = AS_THEY_ARE,
+) -> int:
+    """Prove, integrate and train: the verdict table.
+
+    Args:
+        theorems: Names or ids (see `closedflow theorems`); all of them if none is given.
+        all_cases: Every case, not only the most telling ones.
+        setting: A TOML file with a setting of your own, or a folder that `closedflow properties` kept, instead of the theorems.
+        data: Images to train on: .npy, .npz or IDX, or a .gz of it. Default: scikit-learn's digits.
+        device: Where training runs.
+        dtype: The arithmetic of the training.
+        seed: Seed of the starts.
+        json: Also write the table to this file.
+        options: Which images.
+    """
+    from closedflow.table import print_table
+    from closedflow.verdicts import verify as run_verify
+    from empirical.data import digits
+    from numerics.files import whole_file
+    from theory.errors import SettingError
+    from theory.setting import Setting
+
+    if setting is not None and theorems:
+        message = f"theorems must be left out with --setting, but they are {', '.join(theorems)}. Run them apart."
+        raise SettingError(message)
+    if setting is not None and setting.is_dir():
+        return _verify_kept(setting, data, device, dtype, json, options)
+    chosen = None if setting is None else Setting.load(setting)
+    images = digits() if data is None else options.read(data)
+    first = whole_numbers("examples", options.examples or "0")
+    trained = images.take(first)
+    if chosen is None:
+        # Cases that need more examples, and the test images, take the others in their order.
+        others = [index for index in range(len(images.values)) if index not in set(first)]
+        shown = images.take([*first, *others])
+        images = type(images)(shown.values, trained.source)
+    # Opened before the work, so that a path that cannot be written is refused at once.
+    with whole_file(json) if json else nullcontext() as file, progress() as report:
+        table = run_verify(
+            list(theorems) or None,
+            chosen,
+            trained if chosen else images,
+            device,
+            seed,
+            every_case=all_cases,
+            dtype=dtype,
+            progress=report,
+        )
+        if file:
+            file.write(f"{table.to_json()}\n".encode())
+    print_table(table, console())
+    return table.exit_code
+
+
+def _verify_kept(folder: Path, data: Path | None, device: str, dtype: str, json: Path | None, options: Data) -> int:
+    from closedflow.kept_problem import verify_kept
+    from closedflow.table import print_table
+    from numerics.files import whole_file
+    from theory.errors import SettingError
+
+    if data is not None or options != AS_THEY_ARE:
+        message = f"data and its options must be left out with a run's folder, which has its own, but they are given with {folder}. "
+        raise SettingError(message + "Drop them, or pass the folder's setting.toml.")
+    with whole_file(json) if json else nullcontext() as file, progress() as report:
+        table = verify_kept(folder, device, dtype, progress=report)
+        if file:
+            file.write(f"{table.to_json()}\n".encode())
+    print_table(table, console())
+    return table.exit_code
