@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 from closedflow import __version__
 from closedflow.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED
+from closedflow.terminal import COMMAND
 
 HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
 EXAMPLES = """Examples:
@@ -45,6 +46,7 @@ app.command("closedflow.sweep_command:app", name="sweep", help="Run a grid of ex
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; bad input is one line on stderr."""
+    COMMAND.set(tuple(arguments))
     try:
         result = app(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:

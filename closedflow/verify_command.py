@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
-from closedflow.terminal import console, progress, whole_numbers
+from closedflow.terminal import COMMAND, console, progress, report_file, whole_numbers
 
 
 def verify(
@@ -19,6 +19,7 @@ def verify(
     dtype: Literal["float64", "float32"] = "float64",
     seed: int = 0,
     json: Path | None = None,
+    report: Path | None = None,
     options: Data = AS_THEY_ARE,
 ) -> int:
     """Prove, integrate and train: the verdict table.
@@ -32,6 +33,7 @@ def verify(
         dtype: The arithmetic of the training.
         seed: Seed of the starts.
         json: Also write the table to this file.
+        report: Also write a report to this .html file: the table, every proof, and pictures of every case.
         options: Which images.
     """
     from closedflow.table import print_table
@@ -50,13 +52,11 @@ def verify(
     images = digits() if data is None else options.read(data)
     first = whole_numbers("examples", options.examples or "0")
     trained = images.take(first)
-    if chosen is None:
-        # Cases that need more examples, and the test images, take the others in their order.
-        others = [index for index in range(len(images.values)) if index not in set(first)]
-        shown = images.take([*first, *others])
-        images = type(images)(shown.values, trained.source)
+    # Cases that need more examples, and the test images, take the others in their order.
+    others = [index for index in range(len(images.values)) if index not in set(first)]
+    images = type(images)(images.take([*first, *others]).values, trained.source)
     # Opened before the work, so that a path that cannot be written is refused at once.
-    with whole_file(json) if json else nullcontext() as file, progress() as report:
+    with whole_file(json) if json else nullcontext() as file, report_file(report) as page, progress() as tell:
         table = run_verify(
             list(theorems) or None,
             chosen,
@@ -65,10 +65,20 @@ def verify(
             seed,
             every_case=all_cases,
             dtype=dtype,
-            progress=report,
+            progress=tell,
         )
         if file:
             file.write(f"{table.to_json()}\n".encode())
+        if page:
+            from closedflow.report.verdict_report import setting_report, verdict_report
+
+            tell("report", 0, 1)
+            document = (
+                verdict_report(table, images, device, seed, COMMAND.get())
+                if chosen is None
+                else setting_report(table, chosen, images, len(first), device, seed, COMMAND.get())
+            )
+            page.write(document.to_html().encode())
     print_table(table, console())
     return table.exit_code
 

@@ -99,7 +99,9 @@ def curves(predictor: Predictor, x: Any, y: Any, device: str = "auto", dtype: st
             return _nothing(reason)
         steps = marks.astype(int) if rate is None else np.unique((marks / rate).round().astype(int))
         try:
-            run = train_problem(problem, int(steps[-1]), record=steps.tolist(), learning_rate=rate, device=device, dtype=dtype)
+            run = train_problem(
+                problem, int(steps[-1]), record=steps.tolist(), learning_rate=rate, device=device, dtype=dtype
+            )
             done = companion(setting.optimizer, rate)
         except SettingError as error:
             return _nothing(str(error))
@@ -107,9 +109,13 @@ def curves(predictor: Predictor, x: Any, y: Any, device: str = "auto", dtype: st
             return _nothing("the training diverged")
         times = steps.astype(float) if rate is None else rule.companion_time(rate, steps)
         unit = unit_roundoff(dtype)
-        bounds = [budget.gap(rate or 0.0, int(step)) + budget.rounding(float(step), unit, done) for step in steps]
+        bounds = [
+            (budget.gap(rate or 0.0, int(step)) or 0.0) + budget.rounding(float(step), unit, done) for step in steps
+        ]
         biases = None if run.biases is None else run.biases.astype(float)
-        return Points(np.asarray(times), errors(problem.to_blocks(run.weights.astype(float), biases)), gain * np.array(bounds))
+        return Points(
+            np.asarray(times), errors(problem.to_blocks(run.weights.astype(float), biases)), gain * np.array(bounds)
+        )
 
     shown = np.array([dense[0], dense[len(dense) // 8], dense[-1], np.inf])
     shown = shown if setting.optimizer.has_limit and setting.optimizer.converges else shown[:-1]

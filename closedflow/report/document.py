@@ -103,7 +103,9 @@ class Document:
         try:
             from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
         except ModuleNotFoundError:
-            message = "jinja2 must be installed to write a report, but it is not. Run: pip install 'closedflow[report]'."
+            message = (
+                "jinja2 must be installed to write a report, but it is not. Run: pip install 'closedflow[report]'."
+            )
             raise SettingError(message) from None
         environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent),

@@ -49,10 +49,14 @@ def course(found: Curves) -> str:
         if len(found.trained.times):
             curve = np.interp(found.trained.times, found.times, found.predicted)
             low, high = curve - found.trained.bands, curve + found.trained.bands
-            left.fill_between(found.trained.times, low, high, color=TRAINED, alpha=0.2, linewidth=0, label="training's budget")
+            left.fill_between(
+                found.trained.times, low, high, color=TRAINED, alpha=0.2, linewidth=0, label="training's budget"
+            )
         for points, colour, marker, name in _series(found):
             left.plot(points.times, points.errors, marker, color=colour, markersize=6, fillstyle="none", label=name)
-            right.semilogy(points.times, np.maximum(_ratios(found, points), 1e-6), marker, color=colour, fillstyle="none")
+            right.semilogy(
+                points.times, np.maximum(_ratios(found, points), 1e-6), marker, color=colour, fillstyle="none"
+            )
         left.set(xlabel=found.unit, ylabel="‖f(x) − y‖ on a test image", ylim=(0, None))
         right.axhline(1.0, color=SOFT, linewidth=1)
         right.text(0.0, 1.15, "the budget", color=SOFT, fontsize=8)
@@ -88,8 +92,8 @@ def can_show(found: Curves) -> bool:
     """Whether there are pictures to show."""
     if found.pictures.ndim == 2:
         side = round(found.pictures.shape[1] ** 0.5)
-        return side * side == found.pictures.shape[1] and side > 1
-    return found.pictures.ndim == 4
+        return bool(side * side == found.pictures.shape[1] and side > 1)
+    return bool(found.pictures.ndim == 4)
 
 
 def law(samples: Any, cdf: Callable[[Any], Any]) -> str:

@@ -39,7 +39,12 @@ def formula(expression: sympy.Basic) -> str:
     """
     from sympy.printing.mathml import mathml
 
-    text = re.sub(r"&(?!lt;|gt;|amp;|quot;)\w+;", lambda found: unescape(found[0]), mathml(expression, printer="presentation"))
+    text = re.sub(
+        r"&(?!lt;|gt;|amp;|quot;)\w+;", lambda found: unescape(found[0]), mathml(expression, printer="presentation")
+    )
+    text = text.replace("<mo><</mo>", "<mo>&lt;</mo>").replace(
+        "<mo>></mo>", "<mo>&gt;</mo>"
+    )  # sympy leaves these as they are
     return f'<math display="block">{text}</math>'
 
 
@@ -78,7 +83,8 @@ class Writer:
             case ast.UnaryOp(operand=operand):
                 return self._part(operand)
             case ast.BinOp():
-                return self._operation(tree)
+                negative, positive = _sign(tree)
+                return (_row(_mo("−"), self.write(positive, PRODUCT)), SUM) if negative else self._operation(tree)
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self._call(name, arguments)
         message = f"no formula for {ast.dump(tree)}"
@@ -103,9 +109,13 @@ class Writer:
             case "pinv":
                 return f"<msup>{self.write(first, ATOM)}{_mo('+')}</msup>", POWER
             case "d":
-                return _row("<mfrac><mi>d</mi><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>", self.write(first, UNARY)), UNARY
+                return _row(
+                    "<mfrac><mi>d</mi><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>", self.write(first, UNARY)
+                ), UNARY
             case "start":
-                return _row(self.write(first, ATOM), "<msub><mo>|</mo>", _row("<mi>t</mi>", _mo("="), "<mn>0</mn>"), "</msub>"), UNARY
+                return _row(
+                    self.write(first, ATOM), "<msub><mo>|</mo>", _row("<mi>t</mi>", _mo("="), "<mn>0</mn>"), "</msub>"
+                ), UNARY
             case "limit":
                 below = _row("<mi>t</mi>", _mo("→"), _mo("∞"))
                 return _row(f"<munder><mi>lim</mi>{below}</munder>", self.write(first, UNARY)), UNARY
@@ -124,6 +134,17 @@ class Writer:
         generator = ast.parse(self.flow[name], mode="eval").body
         inner = Writer({}).write(generator, PRODUCT)
         return f"<msup><mi>e</mi>{_row(_mo('−'), f'<mi>{time}</mi>', inner)}</msup>"
+
+
+def _sign(tree: ast.expr) -> tuple[bool, ast.expr]:
+    """Whether a product begins with a minus, and the product without it: -c * A is −(cA)."""
+    match tree:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return True, operand
+        case ast.BinOp(op=ast.Mult() | ast.MatMult() | ast.Div()):
+            negative, left = _sign(tree.left)
+            return negative, ast.BinOp(left, tree.op, tree.right)
+    return False, tree
 
 
 def _name(name: str) -> str:
