@@ -27,7 +27,7 @@ def course(setting, **options):
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.layer.kind)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_points_lie_within_their_budget_of_the_closed_form(setting, dtype):
-    predictor, x, y, found = course(setting, dtype=dtype)
+    predictor, x, _, found = course(setting, dtype=dtype)
     for points in (found.integrated, found.trained):
         assert points.reason == ""
         errors = np.sqrt(predictor.error(x, points.times)[:, 0])
@@ -37,7 +37,7 @@ def test_points_lie_within_their_budget_of_the_closed_form(setting, dtype):
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.layer.kind)
 def test_the_curve_is_the_error_of_the_closed_form(setting):
-    predictor, x, y, found = course(setting)
+    predictor, x, _, found = course(setting)
     np.testing.assert_allclose(found.predicted**2, predictor.error(x, found.times)[:, 0], rtol=1e-9)
     np.testing.assert_array_equal(found.pictures[0], x[0])
     np.testing.assert_allclose(found.pictures[1], predictor.predict(x, 0)[0, 0])
@@ -61,6 +61,6 @@ def test_without_a_bound_there_are_no_points_but_a_reason():
 
 
 def test_a_step_too_late_is_outside_the_budget_of_a_descent():
-    predictor, x, y, found = course(SETTINGS[1])
+    predictor, x, _, found = course(SETTINGS[1])
     late = np.sqrt(predictor.error(x, found.trained.times[1:] + 1)[:, 0])
     assert (np.abs(found.trained.errors[1:] - late) > found.trained.bands[1:]).any()
