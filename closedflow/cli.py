@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 from closedflow import __version__
 from closedflow.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED
 from closedflow.help_page import HelpPage
-from closedflow.terminal import STDOUT
+from closedflow.terminal import COMMAND, STDOUT
 
 USAGE = "Usage: closedflow COMMAND [--help]"
 HELP = "Prove it, integrate it, train it: closed-form training of neural-network layers."
@@ -55,6 +55,7 @@ for place, name, words in (
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; bad input is one line on stderr."""
+    COMMAND.set(tuple(arguments))
     try:
         result = app(
             [str(STDOUT) if word == "-" else word for word in arguments], exit_on_error=False, print_error=False

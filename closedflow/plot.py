@@ -1,6 +1,7 @@
 """Pictures: what a network makes of test images over time, and how distances are spread."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,28 @@ def figure(path: Path, width: float, height: float) -> Any:
     Raises:
         SettingError: If matplotlib is not installed, or the path is no picture's.
     """
+    if not path.suffix:
+        message = f"--plot must be a picture file, but {path} has no ending. Use a .png or .svg path."
+        raise SettingError(message)
+    with drawing({}) as figure_class:
+        return figure_class(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def drawing(style: Mapping[str, Any]) -> Iterator[Any]:
+    """Matplotlib's class of figures, with some of its settings changed for a while.
+
+    Raises:
+        SettingError: If matplotlib is not installed.
+    """
     try:
+        import matplotlib
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         message = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
         raise SettingError(message) from None
-    if not path.suffix:
-        message = f"--plot must be a picture file, but {path} has no ending. Use a .png or .svg path."
-        raise SettingError(message)
-    return Figure(figsize=(width, height), layout="constrained")
+    with matplotlib.rc_context(dict(style)):
+        yield Figure
 
 
 def write(path: Path, page: Any) -> None:

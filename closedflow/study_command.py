@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
-from closedflow.terminal import console, output, progress, whole_numbers
+from closedflow.terminal import COMMAND, console, output, progress, report_file, whole_numbers
 
 
 def study(
@@ -21,6 +21,7 @@ def study(
     workers: int | None = None,
     data: Path | None = None,
     seed: int = 0,
+    report: Path | None = None,
     options: Data = AS_THEY_ARE,
 ) -> int:
     """Experiments of the papers: claims, verdicts, pictures.
@@ -39,6 +40,7 @@ def study(
         workers: Processes; one for each core on a CPU.
         data: Images instead of scikit-learn's digits.
         seed: The first of the seeds.
+        report: Also write a report of all of them to this .html file.
         options: Which images; --examples the training picture.
     """
     import json as json_module
@@ -64,10 +66,9 @@ def study(
     source = Digits() if data is None else ImageFile(str(data), options.key, shape)
     source.images()  # refused before any work
     first = whole_numbers("examples", options.examples)[0] if options.examples else (7 if data is None else 0)
-    place, store, code = resolve(device), RunStore(runs), 0
-    results = []
+    place, store, done = resolve(device), RunStore(runs), []
     try:
-        with output(json) as write, progress() as report:
+        with output(json) as write, report_file(report) as page, progress() as tell:
             for kind in chosen:
                 run = run_study(
                     Study.kinds[kind](),  # type: ignore[arg-type]
@@ -75,16 +76,18 @@ def study(
                     store,
                     device=place,
                     workers=workers,
-                    progress=lambda name, number, total, kind=kind: report(f"{kind} {name}", number, total),  # type: ignore[misc]
+                    progress=lambda name, number, total, kind=kind: tell(f"{kind} {name}", number, total),  # type: ignore[misc]
                 )
-                done = StudyReport(run, place)
-                done.show(out_console)
-                for path in done.save(out):
+                done.append(StudyReport(run, place))
+                done[-1].show(out_console)
+                for path in done[-1].save(out):
                     out_console.print(f"[dim]{path}[/]", highlight=False)
-                results.append(done.to_json())
-                code = max(code, done.exit_code)
-            write(json_module.dumps([json_module.loads(text) for text in results], indent=1, ensure_ascii=False))
+            write(json_module.dumps([json_module.loads(one.to_json()) for one in done], indent=1, ensure_ascii=False))
+            if page:
+                from closedflow.report.study_report import study_report
+
+                page.write(study_report(done, COMMAND.get()).to_html().encode())
     except KeyboardInterrupt:
         message = f"what had ended is in {runs}, and the same command goes on from there"
         raise KeyboardInterrupt(message) from None
-    return code
+    return max(one.exit_code for one in done)

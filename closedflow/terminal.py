@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 STDOUT = Path("/dev/stdout")
 """What ``-`` stands for on the command line."""
@@ -77,3 +78,26 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("", total=None)
         yield lambda name, number, total: bar.update(task, description=name, completed=number, total=total)
+
+
+COMMAND: ContextVar[tuple[str, ...]] = ContextVar("COMMAND", default=())  # what was typed after the program's name
+
+
+@contextmanager
+def report_file(path: Path | None) -> Iterator[BinaryIO | None]:
+    """The file of a report, or None without a path; what a report needs is looked for before any work.
+
+    Raises:
+        SettingError: If jinja2 or matplotlib is not installed.
+        DataError: If the file cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    from closedflow.plot import drawing
+    from closedflow.report.document import Document
+    from numerics.files import whole_file
+
+    Document("", {}, []).to_html()
+    with drawing({}), whole_file(path) as file:
+        yield file

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from closedflow.data_options import AS_THEY_ARE, Data
-from closedflow.terminal import console, output, progress, whole_numbers
+from closedflow.terminal import COMMAND, console, output, progress, report_file, whole_numbers
 
 
 def verify(
@@ -18,6 +18,7 @@ def verify(
     dtype: Literal["float64", "float32"] = "float64",
     seed: int = 0,
     json: Path | None = None,
+    report: Path | None = None,
     options: Data = AS_THEY_ARE,
 ) -> int:
     """Prove, integrate and train: the verdict table.
@@ -31,6 +32,7 @@ def verify(
         dtype: The arithmetic of the training.
         seed: Seed of the starts.
         json: Also write the table to this file; - is stdout, as in every command.
+        report: Also write a report to this .html file: the table, every proof, and pictures of every case.
         options: Which images.
     """
     from closedflow.table import print_table
@@ -43,17 +45,18 @@ def verify(
         message = f"theorems must be left out with --setting, but they are {', '.join(theorems)}. Run them apart."
         raise SettingError(message)
     if setting is not None and setting.is_dir():
+        if report is not None:
+            message = f"report must be left out with a run's folder, but it is {report}. Pass {setting / 'setting.toml'} for a report."
+            raise SettingError(message)
         return _verify_kept(setting, data, device, dtype, json, options)
     chosen = None if setting is None else Setting.load(setting)
     images = digits() if data is None else options.read(data)
     first = whole_numbers("examples", options.examples or "0")
     trained = images.take(first)
-    if chosen is None:
-        # Cases that need more examples, and the test images, take the others in their order.
-        others = [index for index in range(len(images.values)) if index not in set(first)]
-        shown = images.take([*first, *others])
-        images = type(images)(shown.values, trained.source)
-    with output(json) as write, progress() as report:
+    # Cases that need more examples, and the test images, take the others in their order.
+    others = [index for index in range(len(images.values)) if index not in set(first)]
+    images = type(images)(images.take([*first, *others]).values, trained.source)
+    with output(json) as write, report_file(report) as page, progress() as tell:
         table = run_verify(
             list(theorems) or None,
             chosen,
@@ -62,9 +65,19 @@ def verify(
             seed,
             every_case=all_cases,
             dtype=dtype,
-            progress=report,
+            progress=tell,
         )
         write(table.to_json())
+        if page:
+            from closedflow.report.verdict_report import setting_report, verdict_report
+
+            tell("report", 0, 1)
+            document = (
+                verdict_report(table, images, device, seed, COMMAND.get())
+                if chosen is None
+                else setting_report(table, chosen, images, len(first), device, seed, COMMAND.get())
+            )
+            page.write(document.to_html().encode())
     print_table(table, console(json))
     return table.exit_code
 

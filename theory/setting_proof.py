@@ -105,6 +105,12 @@ class RuleClaim:
         mode = mode_solution(self.optimizer)
         return f"{mode.equation.lhs} == {mode.equation.rhs}, solved by {mode.short}"
 
+    @property
+    def formulas(self) -> tuple[sympy.Expr, ...]:
+        """The rule on one mode, and its solution."""
+        mode = mode_solution(self.optimizer)
+        return mode.equation, mode.short
+
     def prove(self) -> Proof:
         """The verdict of :func:`prove_setting`, in the prover's form; its certificates are those of its parts."""
         proof = prove_setting(Setting(Linear(), self.optimizer, weight_decay=self.weight_decay))
