@@ -56,12 +56,14 @@ certificates: $(STAMP)
 soundness: $(STAMP)
 	$(BIN)/python -m tests.soundness
 
-# On a machine with a CUDA device: its tests, and every case of every theorem trained there.
+# On a machine with a CUDA device: its tests, every case of every theorem trained there, and the studies at the papers' scale.
 gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
 	mkdir -p results
 	$(BIN)/closedflow verify --all --device cuda --json results/verify-cuda.json
 	$(BIN)/closedflow verify --all --device cuda --dtype float32 --json results/verify-cuda-float32.json
+	$(BIN)/python benchmarks/ensemble.py --device cuda > results/ensemble-cuda.txt
+	$(BIN)/closedflow study --all --scale paper --device cuda --report results/studies-cuda.html
 
 # The picture in the README, from a fresh run.
 picture: $(STAMP)
