@@ -66,7 +66,6 @@ class StudyReport:
     def save(self, folder: Path) -> list[Path]:
         """Writes the result file and, where matplotlib is, the picture; returns their paths."""
         stem = f"{self.run.study.kind}-{self.run.scale.name}"
-        folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / f"{stem}.json") as file:
             file.write(f"{self.to_json()}\n".encode())
         picture = folder / f"{stem}.png"

@@ -50,6 +50,7 @@ def study(
     from empirical.sources import Digits, ImageFile
     from empirical.store import RunStore
     from empirical.studies import Scale, Study, run_study
+    from numerics.files import writable_folder
     from theory.component import one_of
     from theory.errors import SettingError
 
@@ -67,6 +68,7 @@ def study(
     source.images()  # refused before any work
     first = whole_numbers("examples", options.examples)[0] if options.examples else (7 if data is None else 0)
     place, store, done = resolve(device), RunStore(runs), []
+    writable_folder(out)
     try:
         with output(json) as write, report_file(report) as page, progress() as tell:
             for kind in chosen:

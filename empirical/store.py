@@ -3,7 +3,6 @@
 import json
 import math
 import numbers
-import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -14,7 +13,7 @@ import numpy as np
 
 from empirical.experiment import Experiment, Outcome, code_version
 from empirical.run_folder import FORMAT, NewerFormatError, RunFolder, check_format, read_run
-from numerics.files import whole_file
+from numerics.files import whole_file, writable_folder
 from theory.errors import DataError, SettingError
 
 MARK = "closedflow.json"  # says that a folder is a store, and of which format
@@ -51,17 +50,7 @@ class RunStore:
         Raises:
             DataError: If it cannot be written to, or a newer version of closedflow has written to it.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe.{secrets.token_hex(4)}"
-            probe.mkdir()
-            probe.rmdir()
-        except OSError as error:
-            message = (
-                f"the results folder must be one that can be written to, but {self.folder} is not: {error.strerror}. "
-                "Choose another one."
-            )
-            raise DataError(message) from None
+        writable_folder(self.folder)
         self.check()
         with whole_file(self.folder / MARK) as file:
             file.write(json.dumps({"format": FORMAT, "holds": "runs of experiments"}).encode() + b"\n")

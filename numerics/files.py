@@ -59,3 +59,26 @@ def check_writable(folder: str | Path) -> None:
         message = f"the output must be a folder that can be written to, but {folder} is not: {error.strerror}. Choose another path."
         raise DataError(message) from None
     probe.unlink()
+
+
+def writable_folder(folder: str | Path) -> Path:
+    """A folder for results, made if it is not there.
+
+    Raises:
+        DataError: If it cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> writable_folder(Path(tempfile.mkdtemp()) / "results").name
+        'results'
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{secrets.token_hex(4)}"
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        message = f"the results folder must be one that can be written to, but {folder} is not: {error.strerror}. Choose another one."
+        raise DataError(message) from None
+    return folder
