@@ -59,6 +59,7 @@ _HOMES = {
     "numerics.hulls": ("distance",),
     "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
+    "numerics.sample_complexity": ("sample_complexity",),
     "empirical.train": ("train", "Training"),
     "empirical.crosscheck": ("crosscheck", "CrossCheck"),
     "closedflow.verdicts": ("verify",),
