@@ -70,6 +70,8 @@ def test_the_transform_modulo_a_prime_turns_circular_convolution_into_products()
     a, b = rng.integers(0, 1000, (2, size)).astype(object)
     folded = np.array([sum(a[j] * b[(k - j) % size] for j in range(size)) for k in range(size)], dtype=object)
     transform = namespace(prime).fft.fftn
+    every = transform(np.eye(size, dtype=int).astype(object), None, (1,)).astype(np.int64)
+    assert Span(prime).add(every) == size  # it loses nothing
     assert (transform(folded, None, (0,)) == transform(a, None, (0,)) * transform(b, None, (0,)) % prime).all()
 
 
