@@ -125,7 +125,7 @@ class Run:
     def size_of_work(self) -> int:
         """About how many products a step takes."""
         weights: int = sum(parameter.numel() for parameter in self.module.parameters())
-        return weights * self.columns
+        return int(weights * self.columns)
 
     def trained(self) -> Level:
         """By the optimiser of the case."""
