@@ -149,6 +149,7 @@ class OwnCase:
         examples: How many training examples are taken.
         telling: As for :class:`Case`.
         options: What else the class must know.
+        integrated: Whether there is an equation of motion to integrate.
     """
 
     name: str
@@ -156,6 +157,7 @@ class OwnCase:
     examples: int = 1
     telling: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    integrated: bool = True
 
 
 @dataclass(frozen=True)
