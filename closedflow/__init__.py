@@ -61,6 +61,7 @@ _HOMES = {
     "numerics.sandwich": ("sandwich",),
     "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
+    "numerics.sample_complexity": ("sample_complexity",),
     "empirical.train": ("train", "Training"),
     "empirical.networks": ("Network", "Feedforward"),
     "empirical.batch": ("Stop",),

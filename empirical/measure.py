@@ -8,6 +8,7 @@ import numpy as np
 
 from empirical.crosscheck import DIVERGED
 from empirical.levels import Level, judge, worst_of
+from empirical.relative_rate import fastest_heavy_ball, with_relative_rate
 from empirical.train import obstacle, train_problem
 from empirical.views import show
 from numerics.arrays import Float
@@ -16,9 +17,6 @@ from numerics.formula import letters, value
 from numerics.integrate import trajectory
 from numerics.plan import StiffError, plan, speeds
 from numerics.predictor import Predictor
-from numerics.problem import assemble
-from numerics.spectrum import spectrum
-from theory.optimizers import HeavyBall
 from theory.setting import Setting
 from theory.theorems import Case
 
@@ -49,15 +47,11 @@ class Measurement:
     @cached_property
     def predictor(self) -> Predictor:
         """The closed form of the case; a descent's learning rate is put in units of 1/s_max."""
-        layer, optimizer = self.case.setting.layer, self.case.setting.optimizer
-        train, _ = show(self.case.view, self.train, self.test)
-        inputs = layer.arrange(train)
         setting = self.case.setting
-        if optimizer.discrete:
-            problem = assemble(setting, inputs, seed=self.seed)
-            fastest = problem.scale * float(spectrum(problem.features).values.max()) ** 2 + setting.weight_decay
-            relative: float = optimizer.learning_rate  # type: ignore[attr-defined]
-            setting = replace(setting, optimizer=optimizer.with_values(learning_rate=relative / (fastest or 1.0)))
+        train, _ = show(self.case.view, self.train, self.test)
+        inputs = setting.layer.arrange(train)
+        if setting.optimizer.discrete:
+            setting = with_relative_rate(setting, inputs, self.seed)
         return Predictor(setting, inputs, seed=self.seed)
 
     @cached_property
@@ -189,9 +183,7 @@ def integrated_limit(budget: Budget) -> tuple[Float, Float] | Level:
 
 def trained_limit(budget: Budget, device: str, dtype: str) -> tuple[Float, Float] | Level:
     """The same by torch, with momentum at its best rate for these modes: the limit is that of every optimiser that converges."""
-    low, high = (math.sqrt(rate) for rate in moving_rates(budget))
-    momentum = ((high - low) / (high + low)) ** 2
-    optimizer = HeavyBall(learning_rate=4 / (high + low) ** 2 * (1 - 1e-9), momentum=momentum)
+    optimizer = fastest_heavy_ball(*moving_rates(budget))
     travelled = float(np.linalg.norm(budget.travel))
     steps = 16
     while budget.truncation(steps, optimizer) > TRUNCATION * travelled:

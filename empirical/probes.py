@@ -94,20 +94,47 @@ def at_correlation(picture: Float, direction: Float, rho: float) -> Float:
         >>> float(np.corrcoef(turned, [0.0, 1.0, 2.0])[0, 1].round(12)), float(turned.mean().round(12))
         (0.6, 1.0)
     """
+    turned = _turned(
+        picture - picture.mean(),
+        direction - direction.mean(),
+        rho,
+        float(np.linalg.norm(direction)),
+        "the picture and the constants",
+    )
+    return np.asarray(picture.mean() + turned)
+
+
+def at_cosine(picture: Float, direction: Float, rho: float) -> Float:
+    r"""The training picture turned to a chosen cosine, :math:`\rho\,x + \sqrt{1 - \rho^2}\,\|x\|\,u`, u a unit vector orthogonal to x.
+
+    Args:
+        picture: x, any shape, not 0.
+        direction: The same shape, not a multiple of the picture.
+        rho: In [-1, 1].
+
+    Raises:
+        SettingError: If ρ is outside [-1, 1], or there is no such direction.
+
+    Example:
+        >>> at_cosine(np.array([5.0, 0.0]), np.array([1.0, 1.0]), 0.6).tolist()
+        [3.0, 4.0]
+    """
+    return _turned(picture, direction, rho, float(np.linalg.norm(direction)), "the picture")
+
+
+def _turned(picture: Float, direction: Float, rho: float, size_before: float, beyond: str) -> Float:
     check_number("rho", rho, at_least=-1.0)
     if rho > 1:
-        message = f"rho must be a correlation, at most 1, but it is {rho}. Choose one in [-1, 1]."
+        message = f"rho must be at most 1, as every cosine and correlation, but it is {rho}. Choose one in [-1, 1]."
         raise SettingError(message)
-    centred = picture - picture.mean()
-    size = float(np.linalg.norm(centred))
-    rest = direction - direction.mean()
+    size, rest = float(np.linalg.norm(picture)), direction
     for _ in range(2):  # once loses orthogonality to rounding
-        rest = rest - (rest * centred).sum() / size**2 * centred if size else rest
+        rest = rest - (rest * picture).sum() / size**2 * picture if size else rest
     length = float(np.linalg.norm(rest))
-    if size == 0 or length <= 1e-8 * float(np.linalg.norm(direction)):
-        message = "direction must leave the span of the picture and the constants, but it does not. Choose another one."
+    if size == 0 or length <= 1e-8 * size_before:
+        message = f"direction must leave the span of {beyond}, but it does not. Choose another one."
         raise SettingError(message)
-    return np.asarray(picture.mean() + rho * centred + np.sqrt(1 - rho**2) * size / length * rest)
+    return np.asarray(rho * picture + np.sqrt(1 - rho**2) * size / length * rest)
 
 
 def _choose(count: int, images: Float, rng: np.random.Generator) -> Float:

@@ -82,6 +82,7 @@ NAMES = [
     "problems",
     "prove",
     "prove_weight",
+    "sample_complexity",
     "sandwich",
     "solve",
     "time_from_steps",

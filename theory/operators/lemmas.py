@@ -33,6 +33,7 @@ LEMMAS: dict[str, str] = {
         "sides being continuous in the eigenvalues and parameters, it holds by continuity where a formula is 0/0."
     ),
     "L-INDUCTION": "What holds at step 0 and passes from each step to the next holds at every step.",
+    "L-ENTRY": "A function applied to each entry of a matrix takes equal entries to equal entries.",
     "L-WICK": (
         "For Z with independent N(0, v) entries, E Z_ij Z_kl = v δ_ik δ_jl; the mean of a product of an even number of "
         "entries is the sum over all pairings of the products of the means of the pairs, of an odd number it is 0."

@@ -1,8 +1,12 @@
 r"""T6. The null space at any depth: what a first layer never learns, whatever stands behind it."""
 
-from theory.theorems.theorem import Claim, Theorem
+from theory.layers import Conv, Linear
+from theory.optimizers import HeavyBall
+from theory.theorems.theorem import Claim, OwnCase, Theorem
 
 COMPLEMENT = "I - X @ pinv(X)"
+MEASURED = "empirical.first_layer.FirstLayerMeasurement"
+MOMENTUM = HeavyBall(learning_rate=1.0, momentum=0.9)
 
 THEOREM = Theorem(
     id="T6",
@@ -45,4 +49,29 @@ THEOREM = Theorem(
         scalars=("eta",),
     ),
     cases=(),
+    own_cases=(
+        OwnCase(
+            "ReLU, 2 and 5 layers, fully connected, 3 examples",
+            MEASURED,
+            examples=3,
+            options={"layer": Linear(), "depths": (2, 5), "optimizer": MOMENTUM},
+        ),
+        OwnCase(
+            "ReLU, 2 and 4 layers, 9×9 convolutions with bias, 1 example",
+            MEASURED,
+            options={"layer": Conv(9, bias=True), "depths": (2, 4), "optimizer": MOMENTUM},
+        ),
+        OwnCase(
+            "ReLU, 2 and 4 layers, 3×3 convolutions, blank second channel",
+            MEASURED,
+            options={"layer": Conv(3), "depths": (2, 4), "optimizer": MOMENTUM, "view": "blank_channel"},
+            telling=False,
+        ),
+        OwnCase(
+            "ReLU, 10 layers, 3×3 convolutions, corner-lit pixel",
+            MEASURED,
+            options={"layer": Conv(3), "depths": (10,), "optimizer": MOMENTUM, "view": "corner_pixel"},
+            telling=False,
+        ),
+    ),
 )

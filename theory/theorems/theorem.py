@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from theory.operators import LEMMAS, Proof, prove
 from theory.operators.proof import Verdict
@@ -148,12 +148,16 @@ class OwnCase:
             ``integration()`` and ``training(device, dtype)``, which return levels.
         examples: How many training examples are taken.
         telling: As for :class:`Case`.
+        options: What else the class must know.
+        integrated: Whether there is an equation of motion to integrate.
     """
 
     name: str
     measured_by: str
     examples: int = 1
     telling: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    integrated: bool = True
 
 
 @dataclass(frozen=True)
