@@ -57,6 +57,8 @@ _HOMES = {
     "numerics.predictor": ("Predictor", "load"),
     "numerics.laws": ("GeneralizedChiSquare",),
     "numerics.hulls": ("distance",),
+    "numerics.extrapolation": ("determinacy",),
+    "numerics.sandwich": ("sandwich",),
     "numerics.relu": ("ReLUExample",),
     "numerics.integrate": ("integrate",),
     "empirical.train": ("train", "Training"),

@@ -26,6 +26,7 @@ TRUNCATION = 1e-6  # how near to its limit a run is taken, as a share of the way
 LOW_RATE = 0.01  # η·s_max of a flow's companion: a discretisation of about 0.2 %
 MAX_STEPS = 20_000
 MAX_WORK = 2e10  # products in one integration: about ten seconds
+INFINITE = np.array([math.inf])
 STILL = "the data move nothing: every feature is 0"
 
 
@@ -73,8 +74,7 @@ class Measurement:
     @cached_property
     def rates(self) -> tuple[float, float]:
         """The slowest and the fastest rate of a mode that moves; with decay, that of the null space is one of them."""
-        rates = self.budget.rates[self.budget.rates > 0]
-        return float(rates.min()), float(rates.max())
+        return moving_rates(self.budget)
 
     @cached_property
     def gain(self) -> float:
@@ -124,25 +124,18 @@ class Measurement:
         """The formula against the equation solved by the adaptive solver, or the descent's own recurrence."""
         if self.still:
             return Level("not run", 0.0, STILL)
-        slowest, fastest = self.rates
         problem, discrete = self.predictor.problem, self.predictor.setting.optimizer.discrete
+        if not discrete and self.case.at_limit:
+            found = integrated_limit(self.budget)
+            return found if isinstance(found, Level) else self.compare(found[0], INFINITE, found[1])
         if discrete:
             times = np.array([1.0, self.case.reach])
-        elif self.case.at_limit:
-            times = np.array([math.log(1 / TRUNCATION) / slowest])
-            try:
-                work = plan(problem, float(times[0])).products
-            except StiffError:
-                return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
-            if work > MAX_WORK:
-                return Level("not run", 0.0, f"integrating to the limit would take about {work:.0e} products")
         else:
-            times = np.array([0.2, 1.0]) * self.case.reach / speeds(problem.setting.optimizer, fastest, math.inf)[0]
+            times = (
+                np.array([0.2, 1.0]) * self.case.reach / speeds(problem.setting.optimizer, self.rates[1], math.inf)[0]
+            )
         result = trajectory(problem, times)
         bounds = np.array([self.budget.integration(result, index, float(time)) for index, time in enumerate(times)])
-        if self.case.at_limit:
-            bounds = bounds + self.budget.truncation(float(times[0]))
-            times = np.array([math.inf])
         return self.compare(result.theta, times, bounds)
 
     def training(self, device: str = "auto", dtype: str = "float64") -> Level:
@@ -152,7 +145,8 @@ class Measurement:
         if self.predictor.setting.optimizer.discrete:
             return self._trained(None, int(self.case.reach), device, dtype)
         if self.case.at_limit:
-            return self._trained_to_limit(device, dtype)
+            found = trained_limit(self.budget, device, dtype)
+            return found if isinstance(found, Level) else self.compare(found[0], INFINITE, found[1])
         rate = LOW_RATE / self.rates[1]
         if reason := obstacle(self.predictor.setting.optimizer, rate):
             return Level("not run", 0.0, reason)
@@ -172,26 +166,46 @@ class Measurement:
         theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
         return self.compare(theta, np.array(marks, dtype=np.float64) * (rate or 1.0), bounds)
 
-    def _trained_to_limit(self, device: str, dtype: str) -> Level:
-        """Momentum at its best rate for these modes: the limit is the same for every optimiser that converges."""
-        low, high = (math.sqrt(rate) for rate in self.rates)
-        momentum = ((high - low) / (high + low)) ** 2
-        optimizer = HeavyBall(learning_rate=4 / (high + low) ** 2 * (1 - 1e-9), momentum=momentum)
-        travelled = float(np.linalg.norm(self.budget.travel))
-        steps = 16
-        while self.budget.truncation(steps, optimizer) > TRUNCATION * travelled:
-            steps *= 2
-            if steps > MAX_STEPS:
-                return Level("not run", 0.0, f"the slowest mode would need more than {MAX_STEPS} steps")
-        setting: Setting = replace(self.predictor.setting, optimizer=optimizer)
-        run = train_problem(
-            replace(self.predictor.problem, setting=setting), steps, record=[steps], device=device, dtype=dtype
-        )
-        if run.diverged:
-            return Level("disagrees", math.inf, DIVERGED)
-        bound = self.budget.truncation(steps, optimizer) + self.budget.rounding(steps, unit_roundoff(dtype), optimizer)
-        theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
-        return self.compare(theta, np.array([math.inf]), np.array([bound]))
+
+def moving_rates(budget: Budget) -> tuple[float, float]:
+    """The slowest and the fastest rate of a mode that moves."""
+    rates = budget.rates[budget.rates > 0]
+    return float(rates.min()), float(rates.max())
+
+
+def integrated_limit(budget: Budget) -> tuple[Float, Float] | Level:
+    """The weights (1, blocks, q, d) near the end of the flow by the adaptive solver, and their bound (1,); or why there are none."""
+    problem = budget.problem
+    time = math.log(1 / TRUNCATION) / moving_rates(budget)[0]
+    try:
+        work = plan(problem, time).products
+    except StiffError:
+        return Level("not run", 0.0, "the equation is too stiff for its size to be integrated to its limit")
+    if work > MAX_WORK:
+        return Level("not run", 0.0, f"integrating to the limit would take about {work:.0e} products")
+    result = trajectory(problem, np.array([time]))
+    return result.theta, np.array([budget.integration(result, 0, time) + budget.truncation(time)])
+
+
+def trained_limit(budget: Budget, device: str, dtype: str) -> tuple[Float, Float] | Level:
+    """The same by torch, with momentum at its best rate for these modes: the limit is that of every optimiser that converges."""
+    low, high = (math.sqrt(rate) for rate in moving_rates(budget))
+    momentum = ((high - low) / (high + low)) ** 2
+    optimizer = HeavyBall(learning_rate=4 / (high + low) ** 2 * (1 - 1e-9), momentum=momentum)
+    travelled = float(np.linalg.norm(budget.travel))
+    steps = 16
+    while budget.truncation(steps, optimizer) > TRUNCATION * travelled:
+        steps *= 2
+        if steps > MAX_STEPS:
+            return Level("not run", 0.0, f"the slowest mode would need more than {MAX_STEPS} steps")
+    setting: Setting = replace(budget.predictor.setting, optimizer=optimizer)
+    problem = replace(budget.problem, setting=setting)
+    run = train_problem(problem, steps, record=[steps], device=device, dtype=dtype)
+    if run.diverged:
+        return Level("disagrees", math.inf, DIVERGED)
+    bound = budget.truncation(steps, optimizer) + budget.rounding(steps, unit_roundoff(dtype), optimizer)
+    theta = problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
+    return theta, np.array([bound])
 
 
 def _double(array: Float | None) -> Float | None:

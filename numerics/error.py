@@ -47,6 +47,17 @@ def affine_parts(p: "Predictor", x: Float, times: Any) -> Iterator[tuple[Float, 
     positions = layer.columns(p.problem.input_shape)
     still = p.from_start(0 * p.problem.start).predict(x, times)
     target = p.setting.target.values(layer, x, np)
+    for index, v in enumerate(carried(p, features, times)):
+        b = layer.to_columns(still[index] - target, np)
+        v = v.reshape((blocks, rows, len(x), positions))
+        b = b.reshape((blocks, b.shape[1], len(x), positions))
+        v, b = np.moveaxis(v, 2, 0), np.moveaxis(b, 2, 0)
+        yield v, b
+
+
+def carried(p: "Predictor", features: Float, times: Any) -> Iterator[Float]:
+    """V = g(S)φ(x) at each time for features (blocks, d, columns): what is left of the start is W0 V."""
+    rows = features.shape[1]
     residual, _ = p.response(times)
     kept, _ = p.response(times, np.array([p.setting.weight_decay]))
     modes = p.writing @ features
@@ -55,13 +66,8 @@ def affine_parts(p: "Predictor", x: Float, times: Any) -> Iterator[tuple[Float, 
     noise = 4 * max(p.problem.features.shape[1:]) * math.sqrt(rows) * EPS * p.coordinates.condition
     noise = noise * np.abs(features).max(axis=1, keepdims=True)
     outside = np.where(np.abs(outside).max(axis=1, keepdims=True) > noise, outside, 0.0)
-    for index in range(len(still)):
-        v = kept[index] * outside + p.reading @ (residual[index][..., None] * modes)
-        b = layer.to_columns(still[index] - target, np)
-        v = v.reshape((blocks, rows, len(x), positions))
-        b = b.reshape((blocks, b.shape[1], len(x), positions))
-        v, b = np.moveaxis(v, 2, 0), np.moveaxis(b, 2, 0)
-        yield v, b
+    for index in range(len(residual)):
+        yield kept[index] * outside + p.reading @ (residual[index][..., None] * modes)
 
 
 def moments(

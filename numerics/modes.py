@@ -3,6 +3,7 @@ r"""A problem in its modes: the eigenvalues of its features, what the start and 
 Shared by everything that is predicted; :mod:`numerics.predictor` has the formula.
 """
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -46,17 +47,11 @@ class Modes:
             known = None if known is None else self.coordinates.from_weight(known)
             found = regression(self.coordinates.features, problem.columns, noise, known)
             self.spectrum: Spectrum = found.spectrum
-            self.rates: Float = problem.scale * self.spectrum.values**2 + self.setting.weight_decay
             self.writing: Float = self.coordinates.writing(self.spectrum.left)  # modes to weights, (blocks, r, d)
             self.reading: Float = self.coordinates.reading(self.spectrum.left)  # weights to modes, (blocks, d, r)
             self._start_modes: Float = problem.start @ self.reading
             self._target_modes: Float = found.targets
             self._unexplained = found.unexplained
-            positive = self.rates > 0
-            # What a mode of the target adds to the weight when it is learned.
-            self._gain: Float = np.where(
-                positive, problem.scale * self.spectrum.values / np.where(positive, self.rates, 1), 0
-            )
         largest = float(self.spectrum.values.max())
         if not (largest == 0 or SMALLEST < largest < LARGEST):
             message = (
@@ -64,6 +59,17 @@ class Modes:
                 f"largest is {largest:g}. Rescale the inputs."
             )
             raise SettingError(message)
+        self._move()
+
+    def _move(self) -> None:
+        """Finds how fast each mode moves, and refuses what would diverge (SettingError)."""
+        with quiet():
+            self.rates: Float = self.problem.scale * self.spectrum.values**2 + self.setting.weight_decay
+            positive = self.rates > 0
+            # What a mode of the target adds to the weight when it is learned.
+            self._gain: Float = np.where(
+                positive, self.problem.scale * self.spectrum.values / np.where(positive, self.rates, 1), 0
+            )
         optimizer = self.setting.optimizer.rule
         check_rule(optimizer)
         limit = self.max_learning_rate
@@ -119,6 +125,19 @@ class Modes:
         """How many modes are learned, (T,): the sum of 1 − g, clipped to [0, 1], over the modes in the range of Φ."""
         _, progress = self.response(times)
         return (np.clip(progress, 0, 1) * (self.spectrum.values > 0)).sum(axis=(1, 2))  # type: ignore[no-any-return]
+
+    def with_decay(self, weight_decay: float) -> Self:
+        """The same problem under another weight decay; the spectrum is shared.
+
+        Raises:
+            SettingError: If it is negative, or the descent would diverge.
+        """
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.setting = replace(self.setting, weight_decay=weight_decay)
+        other.problem = Problem(other.setting, self.problem.inputs, self.problem.targets, self.problem.start)
+        other._move()
+        return other
 
     def from_start(self, start: Float) -> Self:
         """The same problem from another start, (blocks, q, d); the spectrum is shared."""

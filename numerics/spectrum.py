@@ -62,12 +62,13 @@ class Decomposition(Spectrum):
         return (adjoint(self.right) * inverse[:, None, :]) @ adjoint(self.left)
 
 
-def spectrum(features: Float, noise: float = 0.0) -> Decomposition:
+def spectrum(features: Float, noise: float = 0.0, error: Float | float = 0.0) -> Decomposition:
     """The modes of Φ, (blocks, d, M).
 
     Args:
         features: Φ.
         noise: The rounding error that the features come with, in units of eps times the norm of all blocks together.
+        error: Bound on the norm of the error that each block comes with, broadcast to (blocks,): no singular value below it counts.
 
     Example:
         >>> modes = spectrum(np.array([[[3.0, 0.0], [0.0, 0.0]]]))      # rank 1 of 2
@@ -75,7 +76,7 @@ def spectrum(features: Float, noise: float = 0.0) -> Decomposition:
         ([[3.0, 0.0]], [1])
     """
     left, values, right = _one_mode(features) if min(features.shape[-2:]) == 1 else _modes(features)
-    return Decomposition(left, *_ruled(values, max(features.shape[-2:]), noise), right)
+    return Decomposition(left, *_ruled(values, max(features.shape[-2:]), noise, error), right)
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ def _triangle(features: Float, columns: Float) -> Float:
     return triangle
 
 
-def _ruled(values: Float, longest: int, noise: float) -> tuple[Float, Float, float]:
+def _ruled(values: Float, longest: int, noise: float, error: Float | float = 0.0) -> tuple[Float, Float, float]:
     """The singular values without those that are rounding, the floor, and the margin above it."""
     floor = longest * 2 * UNIT * values[:, 0]
+    floor = np.maximum(floor, error)
     if noise:
         floor = np.maximum(floor, noise * 2 * UNIT * _norm(values))
     kept = values > floor[:, None]

@@ -12,12 +12,14 @@ import pytest
 import numerics
 import theory
 from numerics.arrays import check_times, real_array
+from numerics.extrapolation import determinacy
 from numerics.integrate import integrate
 from numerics.plan import speeds
 from numerics.predictor import Predictor, load
+from numerics.sandwich import sandwich
 from theory.errors import DataError, SettingError
 from theory.geometry import Axis
-from theory.layers import Conv, Layer, Linear
+from theory.layers import CircularConv, Conv, Layer, Linear
 from theory.optimizers import (
     Adam,
     Flow,
@@ -84,6 +86,10 @@ def newer(folder):
     with np.load(folder / "p.npz") as archive:
         np.savez(folder / "q.npz", **{**archive, "format": 99})
     return folder / "q.npz"
+
+
+def found():
+    return determinacy(FLOW, ONE, ONE)
 
 
 # Each row: the call (given a folder to write in), how its message begins, and the repair it ends with.
@@ -297,6 +303,41 @@ ERRORS = [
         "learning_rate must be small enough that no mode grows",
         "Lower it",
     ),
+    (lambda _: determinacy(FLOW, ONE, [[1.0, 2.0]]), "test must have shape (1, 1) for these training", "that shape"),
+    (lambda _: determinacy(FLOW, ONE, [[math.nan]]), "test must be finite, but entry (0, 0) is nan", "Replace or drop"),
+    (lambda _: determinacy(FLOW, ONE, np.ones((0, 1))), "test must hold at least one example", "its batch axis"),
+    (
+        lambda _: determinacy(FLOW, [[math.inf]], ONE),
+        "inputs must be finite, but entry (0, 0) is inf",
+        "Replace or drop",
+    ),
+    (lambda _: determinacy(flow(optimizer=Adam(0.1)), ONE, ONE), "optimizer must be linear in the weights", "Train it"),
+    (lambda _: found().interval(-1.0), "budget must be a number at least 0, but it is -1.0", "Choose one"),
+    (
+        lambda _: found().extremal_start(0, (0,), math.inf),
+        "budget must be a number at least 0, but it is inf",
+        "Choose",
+    ),
+    (lambda _: found().extremal_start(1, (0,)), "example and entry must be an index into outputs of", "Pass others"),
+    (lambda _: found().extremal_start(0, (7,)), "entry must be an index into an output of shape (1,)", "a smaller one"),
+    (lambda _: found().least_start([1.0]), "outputs must have shape (1, 1) for these test examples", "reshape(1, 1)"),
+    (
+        lambda _: found().prediction(math.inf, -1.0),
+        "weight_decay must be a number at least 0, but it is -1.0",
+        "Choose",
+    ),
+    (lambda _: sandwich(Predictor(flow(weight_decay=0.1), ONE), ONE), "weight_decay must be 0 for", "weight_decay=0"),
+    (
+        lambda _: sandwich(Predictor(flow(target=Given()), ONE, ONE), ONE),
+        "target must be one that the layer represents by a known weight",
+        "Use target=Identity()",
+    ),
+    (lambda _: sandwich(Predictor(FLOW, ONE), ONE, 1, hull=True), "times must be math.inf", "Use hull=False"),
+    (
+        lambda _: sandwich(Predictor(flow(layer=CircularConv()), [ONE]), [ONE], hull=True),
+        "layer must have real features for a convex hull",
+        "Use hull=False",
+    ),
 ]
 THEORY, NUMERICS = (Path(package.__file__).parent for package in (theory, numerics))
 MODULES = [
@@ -304,6 +345,7 @@ MODULES = [
     *(THEORY / "layers" / f"{name}.py" for name in ("convolution", "layer", "windows")),
     *(THEORY / "optimizers").rglob("*.py"),
     *(NUMERICS / f"{name}.py" for name in ("arrays", "integrate", "modes", "plan", "predictor", "problem")),
+    *(NUMERICS / f"{name}.py" for name in ("determinacy", "extrapolation", "sandwich")),
 ]
 
 

@@ -66,11 +66,13 @@ NAMES = [
     "Zeros",
     "check_certificate",
     "crosscheck",
+    "determinacy",
     "distance",
     "integrate",
     "load",
     "prove",
     "prove_weight",
+    "sandwich",
     "solve",
     "time_from_steps",
     "train",
@@ -90,6 +92,8 @@ SIGNATURES = {
     "verify": ["theorems", "setting", "inputs", "device", "seed"],
     "solve": ["setting"],
     "distance": ["queries", "points", "kind", "exact"],
+    "determinacy": ["setting", "inputs", "test", "targets", "initial_weight", "initial_bias", "seed"],
+    "sandwich": ["predictor", "x", "times", "hull"],
     "load": ["path"],
 }
 

@@ -1,8 +1,7 @@
 r"""T13. The distance sandwich: the error of the trained layer between multiples of the distance to the span."""
 
-from theory.theorems.theorem import Claim, Theorem
-
-OUTSIDE = "(V - X @ pinv(X) @ V)"
+from theory.extrapolation import OUTSIDE
+from theory.theorems.theorem import SHAPES, Claim, OwnCase, Theorem
 
 THEOREM = Theorem(
     id="T13",
@@ -11,11 +10,13 @@ THEOREM = Theorem(
     statement=(
         "For a fully connected layer trained to repeat its examples, in the limit, σ_min(W0 - I)·d_span ≤ ‖f(x) - x‖ ≤ "
         "σ_max(W0 - I)·d_span ≤ σ_max(W0 - I)·d_hull, with d_span the distance of x to the span of the examples and d_hull to their "
-        "convex hull. At time t, with v of T4, σ_min(W0 - I)‖v‖ ≤ ‖f(x) - x‖ ≤ σ_max(W0 - I)‖v‖; the hull bounds the limit only."
+        "convex hull. At time t, with v of T4, σ_min(W0 - I)‖v‖ ≤ ‖f(x) - x‖ ≤ σ_max(W0 - I)‖v‖; the hull bounds the limit only. "
+        "Per block of any layer whose weight W* repeats its examples, a convolution say, the error is at most σ_max(W0 - W*) times the "
+        "norm of what is left of the columns φ(x); with fewer outputs than features there is no lower bound but 0."
     ),
     hypotheses=(
         "targets are the inputs",
-        "fully connected, no bias",
+        "fully connected, no bias (for the lower bound)",
         "no weight decay",
         "gradient flow (the limit: any that converges)",
     ),
@@ -43,6 +44,14 @@ THEOREM = Theorem(
             shapes={"X": ("d", "n"), "V": ("d", "m"), "A": ("n", "m")},
             lemmas=("L-SQUARE",),
         ),
+        Claim(
+            "in patch space: the error is (W0 - W*) times the part of φ(x) outside the range (padded by rows of 0, W0 - W* is square)",
+            f"(limit(W) - Wstar) @ V == (W0 - Wstar) @ {OUTSIDE}",
+            shapes={name: SHAPES[name] for name in ("X", "W0", "V", "Wstar")},
+            flow={"E": "X @ X.T"},
+            where={"W": "W0 @ E + Wstar @ X @ pinv(X) @ (I - E)"},
+            lemmas=("L-SINGULAR",),
+        ),
     ),
     false_twin=Claim(
         "the limit's error at every time",
@@ -52,4 +61,9 @@ THEOREM = Theorem(
         where={"W": "W0 @ E + X @ pinv(X) @ (I - E)"},
     ),
     cases=(),
+    own_cases=(
+        OwnCase(
+            "10 examples; W0 - I random, and orthogonal", "empirical.extrapolation.SandwichMeasurement", examples=10
+        ),
+    ),
 )
