@@ -27,6 +27,7 @@ from theory.setting import Setting
 from theory.starts import Gaussian
 from theory.targets import Given
 
+DECAYS = (0.01, 0.1)  # besides none; the last is drawn
 REACH = {1: 2.0, 2: 1.6}  # of the grid; the data lie in [-1, 1]
 GRID = {1: 81, 2: 25}  # points along an axis
 DEGREES = {1: (2, 5, 11), 2: (2, 4, 7)}  # of 6 and 15 points: under, exactly, over
@@ -213,7 +214,7 @@ class ControlByPolynomials(Study):
         for seed in scale.seeds(scale.pick(3, 10)):
             for dimension, degrees in DEGREES.items():
                 found += [TrainPolynomial(dimension, degree, seed=seed) for degree in degrees]
-                found.append(TrainPolynomial(dimension, degrees[-1], weight_decay=0.1, seed=seed))
+                found += [TrainPolynomial(dimension, degrees[-1], weight_decay=decay, seed=seed) for decay in DECAYS]
         return found
 
     def account(self, scale: Scale, results: Sequence[Result]) -> Account:
@@ -275,6 +276,8 @@ class ControlByPolynomials(Study):
             chosen.setdefault(key, result)
         axes = figure.subplots(2, 4)
         for (dimension, degree, decay), result in chosen.items():
+            if decay in DECAYS[:-1]:
+                continue
             column = DEGREES[dimension].index(degree) + (decay > 0)
             axis, arrays = axes[dimension - 1, column], result.outcome.arrays
             grid, points, labels = (arrays[name] for name in ("grid", "points", "labels"))

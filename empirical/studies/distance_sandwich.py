@@ -211,7 +211,7 @@ class DistanceSandwich(Study):
         )
         left.legend(fontsize=7)
         layers = ((Linear(), "tab:blue"), (Conv(3), "tab:green"), (Conv(5), "tab:red"))
-        marks = (("digits", "."), ("mixtures of examples", "x"), ("magnified differences of examples", "^"))
+        marks = (("other images", "."), ("mixtures of examples", "x"), ("magnified differences of examples", "^"))
         for layer, colour in layers:
             for result in results:
                 if result.experiment.layer != layer or result.experiment.rotated:
