@@ -14,7 +14,14 @@ from empirical.experiment import Outcome
 from empirical.near_limit import lengths, train_near_limit
 from empirical.sources import Digits, ImageFile, Table
 from empirical.studies import Result, Scale, agreement
-from empirical.studies.adversarial_direction import STEPS, AdversarialDirection, StepOutwards, both_ways, scaled
+from empirical.studies.adversarial_direction import (
+    STEPS,
+    AdversarialDirection,
+    StepOutwards,
+    both_ways,
+    least_norms,
+    scaled,
+)
 from empirical.studies.control_by_polynomials import ControlByPolynomials, TrainPolynomial, compared, shares
 from empirical.studies.distance_predicts_error import partial, rank_correlation, related
 from empirical.studies.distance_sandwich import DistanceSandwich, TrainAgainstDistance, judged, mixtures
@@ -264,6 +271,29 @@ def test_the_start_decides_free_images_and_not_determined_ones():
     assert max(held["settled"]) < 1e-5
 
 
+def test_the_least_start_that_ties_two_classes_is_the_one_that_minimisation_finds():
+    """Oracle: the least Z with (z_b − z_a)·u ≥ m over every rival b, by numbers; and the tie itself, by the closed form."""
+    rng = np.random.default_rng(0)
+    x, y, test = rng.standard_normal((3, 5)), rng.standard_normal((3, 4)), rng.standard_normal((2, 5))
+    predictor = Predictor(Setting(Linear(), GradientFlow(), Given(), start=Gaussian(1.0)), x, y)
+    norms, starts = least_norms(determinacy_of(predictor, np.concatenate([test, x[:1]])))
+    assert norms[2] == math.inf
+    assert not starts[2].any()
+    for example, norm, start in zip(test, norms, starts, strict=False):
+        plain = predictor.from_start(np.zeros((1, 4, 5))).predict(example[None], math.inf)[0, 0]
+        own = plain.argmax()
+        u = example - x.T @ np.linalg.lstsq(x.T, example, rcond=None)[0]
+        least = []
+        for rival in set(range(4)) - {own}:
+            rows = np.zeros((4, 5))
+            rows[rival], rows[own] = u, -u
+            least.append(np.linalg.norm((plain[own] - plain[rival]) * np.linalg.pinv(rows.reshape(1, -1))))
+        assert norm == pytest.approx(min(least), rel=1e-9)
+        assert np.linalg.norm(start) == pytest.approx(norm, rel=1e-9)
+        tied = np.sort(predictor.from_start(start[None]).predict(example[None], math.inf)[0, 0])
+        assert tied[-1] == pytest.approx(tied[-2], rel=1e-9)
+
+
 def verdicts(study, scale, change):
     """The verdicts of a study on outcomes that a change makes of rehearsed ones."""
     results = []
@@ -312,12 +342,15 @@ def test_control_disagrees_when_a_determined_prediction_moves_or_an_inside_point
 
 def test_the_adversarial_direction_disagrees_when_starts_differ_otherwise_than_predicted():
     def fine(experiment, numbers):
-        return {"apart": 0.5, "held": 0.5, "scaled": 0.5, "slack": 1e-6, "determined": 1.0}
+        told = {"changed": [True, True]} if experiment.task == "classify" else {}
+        return {"apart": 0.5, "held": 0.5, "scaled": 0.5, "slack": 1e-6, "determined": 1.0} | told
 
     study = AdversarialDirection()
     assert "disagrees" not in verdicts(study, Scale(), fine).values()
     for name in ("apart", "held", "scaled"):
         assert "disagrees" in verdicts(study, Scale(), lambda e, n, name=name: fine(e, n) | {name: 2.0}).values()
+    for told in ([True, False], []):
+        assert "disagrees" in verdicts(study, Scale(), lambda e, n, told=told: fine(e, n) | {"changed": told}).values()
 
 
 def test_the_law_of_gaussian_hulls_disagrees_when_one_dimension_does():

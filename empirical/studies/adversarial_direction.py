@@ -1,5 +1,6 @@
 """What a step along the separating direction does to predictions that the data determine, and to those that they do not."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,6 +14,7 @@ from empirical.studies.finding import above, agreement
 from empirical.studies.samples import mean, worst
 from empirical.studies.study import Account, Result, Scale, Study
 from numerics.arrays import Float
+from numerics.determinacy import Determinacy
 from numerics.extrapolation import judged
 from numerics.hulls import distance
 from numerics.predictor import Predictor
@@ -24,8 +26,9 @@ from theory.setting import Setting
 from theory.starts import Xavier
 from theory.targets import Given, Identity
 
-STEPS = (-1.0, 0.0, 1.0, 2.0, 4.0)  # in units of the distance to the hull; −1 leads to its nearest point
+STEPS = (-1.0, 0.0, 0.1, 1.0, 2.0, 4.0)  # in units of the distance to the hull; −1 leads to its nearest point
 TASKS = ("copy", "classify")
+CHANGED = 3  # images whose class is changed by training from a start that is made for it
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class StepOutwards(Experiment):
     For each step, a list: ``outwards`` and ``along``, root mean square over free images of the difference between starts, as a share
     of the image's norm, for the two directions; ``settled``, the same over determined images and outward steps; "copy":
     ``error``, the mean error of the first network as a share of the norm; "classify": ``split``, ``split_along``, the share of all
-    test images whose class is not the same from all starts; ``split_settled`` of the determined ones.
+    test images whose class is not the same from all starts; ``split_settled`` of the determined ones; ``needed``, the median over
+    free images of the norm of the least start that changes the class (see :func:`least_norms`). ``changed``: for some free images one
+    distance out, whether the class changed when trained from 1.01 times that start, and did not from 0.99 times it.
     Its array ``pictures``: an image at each step, and, for "copy", what two networks make of it, (3, steps, *shape).
 
     Args:
@@ -104,10 +109,51 @@ class StepOutwards(Experiment):
         ]
         shown = self.layer.arrange(moved.reshape(-1, *test.shape[1:]))
         numbers, outputs = told(runs, shown, moved.shape[:3], copies=self.task == "copy")
+        if self.task == "classify":
+            numbers |= self.changed(runs[0], shown, moved.shape[:3], device)
         pictures = moved[0, :, 0][None]
         if self.task == "copy":
             pictures = np.concatenate([pictures, outputs[:2, 0, :, 0].reshape(2, *moved.shape[1:2], *test.shape[1:])])
         return Outcome(numbers, {"pictures": pictures.astype(np.float32)})
+
+    def changed(self, run: NearLimit, shown: Float, shape: tuple[int, ...], device: str) -> dict[str, Any]:
+        """How large a start must be to change a class, and networks trained from starts a little larger and a little smaller."""
+        found = judged(run.predictor, shown)
+        norms, starts = least_norms(found)
+        free = (found.status == "free").reshape(shape)[0]
+        by_step = norms.reshape(shape)[0]
+        needed = [
+            float(np.median(row[seen])) if seen.any() else math.nan for row, seen in zip(by_step, free, strict=True)
+        ]
+        out = STEPS.index(1.0)
+        own, told = found.minimum_norm.argmax(axis=1), []
+        for image in np.flatnonzero(free[out])[:CHANGED]:
+            index = int(np.ravel_multi_index((0, out, int(image)), shape))
+            for factor, changes in ((1.01, True), (0.99, False)):
+                start = factor * starts[index][None]
+                near = train_near_limit(run.predictor.from_start(start), most=self.most, device=device)
+                told.append(bool((near.outputs(shown[index : index + 1])[-1, 0].argmax() != own[index]) == changes))
+        return {"needed": needed, "changed": told}
+
+
+def least_norms(found: Determinacy) -> tuple[Float, Float]:
+    r"""The norm of the least start that ties the class of each example with another, and that start, (N,) and (N, q, d).
+
+    From W0 the outputs are :math:`Y\Phi^+\varphi(x) + W_0u`; for the winner a and the runner-up b, m apart without a start, the least is
+    :math:`W_0 = \tfrac{m}{2\|u\|^2}(e_b - e_a)u^\top`, of norm :math:`m/(\sqrt2\|u\|)`; infinite where the data determine, u = 0.
+    For layers with one column of features.
+    """
+    outputs, parts = found.minimum_norm, found.free[0].T
+    order = np.argsort(outputs, axis=1)
+    rows = np.arange(len(outputs))
+    gaps = outputs[rows, order[:, -1]] - outputs[rows, order[:, -2]]
+    sizes = (parts**2).sum(axis=1)
+    free = sizes > 0
+    half = np.divide(gaps, 2 * sizes, out=np.full(len(gaps), np.inf), where=free)
+    starts = np.zeros((*outputs.shape, parts.shape[1]))
+    for sign, column in ((-1, -1), (1, -2)):
+        starts[rows, order[:, column]] = np.where(free, sign * half, 0.0)[:, None] * parts
+    return np.divide(gaps, np.sqrt(2 * sizes), out=np.full(len(gaps), np.inf), where=free), starts
 
 
 def both_ways(train: Float, test: Float, rng: np.random.Generator) -> Float:
@@ -229,6 +275,12 @@ class AdversarialDirection(Study):
             agreement("copying: s distances away the error is 1 + s times what it was, in the span unchanged",
                       worst(copies, "scaled"), ROUNDING, worst(copies, "slack")),
         ]  # fmt: skip
+        changes = [all(numbers["changed"]) for numbers in classified if numbers["changed"]]
+        if classified:
+            says = (
+                "the least start that changes a class: trained from 1.01 of it the class changes, from 0.99 of it not"
+            )
+            findings.append(agreement(says, 0.0 if changes and all(changes) else math.inf, "no exception"))
         here, out = STEPS.index(0.0), STEPS.index(1.0)
         if classified:
             says = f"{few} examples: share of test images whose class depends on the start, one distance farther out"
@@ -287,7 +339,9 @@ class AdversarialDirection(Study):
                     label=f"{key[2]} examples, in the span",
                 )
                 continue
-            left.plot(STEPS, profile(chosen, "error"), "o-", color=colour, markersize=3, label=label)
+            left.plot(
+                STEPS, profile(chosen, "error"), "o--" if number else "o-", color=colour, markersize=3, label=label
+            )
         left.set(xlabel="step / distance to the hull", ylabel="error / norm of the image", title="copying")
         middle.set(
             xlabel="step / distance to the hull",
@@ -305,9 +359,12 @@ class AdversarialDirection(Study):
         if rows[0][1].ndim != 5:
             right.set_axis_off()
             return
-        picture = np.concatenate([np.concatenate([image[0] for image in strip], axis=1) for _, strip in strips])
-        right.imshow(np.clip(picture, 0, 1), cmap="gray")
-        height, width = rows[0][1].shape[-2:]
+        frame = ((1, 1), (1, 1))
+        tiles = [
+            [np.pad(np.clip(image[0], 0, 1), frame, constant_values=0.5) for image in strip] for _, strip in strips
+        ]
+        right.imshow(np.concatenate([np.concatenate(row, axis=1) for row in tiles]), cmap="gray")
+        height, width = tiles[0][0].shape
         right.set_yticks(
             [height * (row + 0.5) - 0.5 for row in range(len(strips))], [name for name, _ in strips], fontsize=7
         )
@@ -323,6 +380,7 @@ MEASURED = {
     "along": "the same, in the span",
     "settled": "the same, determined images, outwards",
     "error": "error/norm, outwards",
+    "needed": "norm of the least start that changes the class, free images, outwards",
     "split": "class depends on the start, outwards",
     "split_along": "the same, in the span",
     "split_settled": "the same, determined images, outwards",

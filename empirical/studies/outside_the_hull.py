@@ -154,7 +154,7 @@ class OutsideTheHull(Study):
             [Digits(), scale.source, *(Table(name) for name in ("breast_cancer", "wine", "iris"))]
         )
         return [
-            MeasureHull(source, space, seed, scale.pick(250, 1000), steps=scale.pick(200, 1000))
+            MeasureHull(source, space, seed, *scale.pick((250, 1500), (1000, 60000)), steps=scale.pick(200, 1000))
             for source in sets
             for space in (SPACES if source.labels() is not None else SPACES[:1])
             for seed in scale.seeds(scale.pick(3, 10))
