@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arrays import Float, squares
+from numerics.arrays import Float, quiet, squares
 from numerics.determinacy import Determinacy
 from numerics.membership import EPS, membership
+from numerics.modes import LARGEST, SMALLEST
 from numerics.predictor import Predictor
 from theory.errors import SettingError
 from theory.setting import Setting
@@ -77,10 +78,22 @@ def determinacy(
 
 
 def judged(predictor: Predictor, x: Float) -> Determinacy:
-    """The determinacy of checked test examples under a predictor's data; its modes serve all of them."""
+    """The determinacy of checked test examples under a predictor's data; its modes serve all of them.
+
+    Raises:
+        SettingError: If the square of a feature would overflow or underflow.
+    """
     problem, modes = predictor.problem, predictor.spectrum
     features = problem.setting.layer.features(x, np)
     blocks, d, total = features.shape
+    sizes = np.abs(features).max(axis=(0, 1))
+    beyond = (sizes > LARGEST) | ((sizes > 0) & (sizes < SMALLEST))
+    if beyond.any():
+        message = (
+            f"test must have features between {SMALLEST:g} and {LARGEST:g}, whose squares float64 holds, but the largest of one column is "
+            f"{sizes[beyond][0]:g}. Rescale that example."
+        )
+        raise SettingError(message)
     coordinates = predictor.coordinates
     plain = coordinates.root is None
     seen = features if plain else coordinates.root @ features
@@ -90,14 +103,15 @@ def judged(predictor: Predictor, x: Float) -> Determinacy:
     # Features that are computed come with noise; so does the product with R.
     product = 0.0 if plain else 2 * d * EPS * coordinates.stretch
     noise = problem.setting.layer.feature_noise(problem.input_shape) * EPS
-    found = membership(
-        modes,
-        seen,
-        differs,
-        errors=(noise + product) * sizes[None, :] if noise + product else 0.0,
-        noise=product * float(np.linalg.norm(problem.features)),
-        scales=None if not noise else np.broadcast_to(sizes, (blocks, total)),
-    )
+    with quiet():
+        found = membership(
+            modes,
+            seen,
+            differs,
+            errors=(noise + product) * sizes[None, :] if noise + product else 0.0,
+            noise=product * float(np.linalg.norm(problem.features)),
+            scales=None if not noise else np.broadcast_to(sizes, (blocks, total)),
+        )
     rest = np.where((found.status == "inside")[:, None, :], 0.0, found.rest)
     free = rest if plain else coordinates.inverse @ rest
     named = np.vectorize(NAMES.__getitem__, otypes=[np.str_])(found.status)

@@ -64,6 +64,10 @@ def membership(
         >>> found.status.tolist(), found.lengths.tolist()
         ([['inside', 'outside']], [[0.0, 3.0]])
     """
+    largest = np.abs(columns).max(axis=1, initial=0.0)
+    unit = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))  # so that no square overflows or underflows
+    columns = columns / unit[:, None, :]
+    errors, scales = np.asarray(errors) / unit, None if scales is None else scales / unit
     kept = modes.values > 0
     basis = modes.left * kept[:, None, :]
     inner = adjoint(basis) @ columns
@@ -80,6 +84,7 @@ def membership(
     floors = 4 * (columns.shape[1] + rank) * EPS * sizes + reading + errors
     outside = (spans & (lengths > floors)) | (lengths > DOUBT * floors)
     near = (lengths <= floors) & (floors <= LOOSEST * (sizes if scales is None else scales))
-    inside = np.where(spans, agree | (near & (np.asarray(errors) > 0)), near)
+    inside = np.where(spans, agree | (near & (errors > 0)), near)
     status = np.where(inside, "inside", np.where(outside, "outside", "undecided"))
-    return Membership(status, rest, lengths, floors, reached)
+    wide = unit[:, None, :]
+    return Membership(status, wide * rest, unit * lengths, unit * floors, wide * reached)

@@ -306,6 +306,7 @@ ERRORS = [
     (lambda _: determinacy(FLOW, ONE, [[1.0, 2.0]]), "test must have shape (1, 1) for these training", "that shape"),
     (lambda _: determinacy(FLOW, ONE, [[math.nan]]), "test must be finite, but entry (0, 0) is nan", "Replace or drop"),
     (lambda _: determinacy(FLOW, ONE, np.ones((0, 1))), "test must hold at least one example", "its batch axis"),
+    (lambda _: determinacy(FLOW, ONE, [[1e-200]]), "test must have features between 1e-150 and 1e+150", "Rescale that"),
     (
         lambda _: determinacy(FLOW, [[math.inf]], ONE),
         "inputs must be finite, but entry (0, 0) is inf",
