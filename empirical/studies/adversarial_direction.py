@@ -208,7 +208,7 @@ def told(
         star = runs[0].predictor.problem.known_weight
         errors = lengths(runs[0].columns(shown, star)[-1], len(shown)).reshape(shape)
         numbers["error"] = (errors[0] / norms).mean(axis=1)
-        if isinstance(runs[0].predictor.setting.layer, Linear):
+        if runs[0].predictor.setting.layer.repeats_inputs:
             numbers["scaled"] = scaled(errors, bounds[0] * sizes.reshape(shape))
     else:
         classes = outputs.argmax(axis=4)
@@ -266,7 +266,7 @@ class AdversarialDirection(Study):
             r.outcome.numbers for r in results if r.experiment.task == "classify" and r.experiment.count == few
         ]
         settled = [r for r in results if r.outcome.numbers["determined"]]
-        copies = [r for r in results if r.experiment.task == "copy" and isinstance(r.experiment.layer, Linear)]
+        copies = [r for r in results if r.experiment.task == "copy" and r.experiment.layer.repeats_inputs]
         findings = [
             agreement("every image and step: two trained networks differ by (W0 − W0')U",
                       worst(results, "apart"), ROUNDING, worst(results, "slack")),
@@ -394,4 +394,4 @@ def profile(chosen: Sequence[dict[str, Any]], name: str) -> Any:
 
 def name_of(layer: Layer) -> str:
     """A layer in two words."""
-    return "fully connected" if isinstance(layer, Linear) else "convolution"
+    return "fully connected" if layer.repeats_inputs else "convolution"

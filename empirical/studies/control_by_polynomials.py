@@ -33,7 +33,7 @@ GRID = {1: 81, 2: 25}  # points along an axis
 DEGREES = {1: (2, 5, 11), 2: (2, 4, 7)}  # of 6 and 15 points: under, exactly, over
 
 
-class Named(NamedTuple):
+class Counts(NamedTuple):
     """What a degree is for so many points."""
 
     features: int
@@ -319,4 +319,4 @@ def numbers(result: Result) -> dict[str, Any]:
 
 def named(result: Result) -> str:
     """Whether there are fewer features than points, as many, or more."""
-    return str(Named(numbers(result)["features"], numbers(result)["points"]))
+    return str(Counts(numbers(result)["features"], numbers(result)["points"]))

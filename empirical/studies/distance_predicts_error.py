@@ -171,7 +171,7 @@ class DistancePredictsError(Study):
                 above(f"{name}: rank correlation of the error with the distance to the hull", found["hull"], PREDICTS)
             )
             findings.append(above(f"{name}: the same at equal norm of the image", found["beyond"], 0.0))
-            if isinstance(network.layer, Conv):
+            if not network.layer.repeats_inputs:
                 findings.append(
                     below(
                         f"{name}: median error outside the hull, as a share of the image", found["outside_error"], SMALL
@@ -236,5 +236,5 @@ def values(numbers: Sequence[dict[str, Any]], name: str) -> list[float]:
 
 def name_of(network: Feedforward) -> str:
     """A network in a few words."""
-    kind = "convolutional" if isinstance(network.layer, Conv) else "fully connected"
+    kind = "fully connected" if network.layer.repeats_inputs else "convolutional"
     return f"{kind}, linear" if network.depth == 1 else f"{kind}, {network.depth} layers"

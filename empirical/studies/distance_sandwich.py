@@ -152,7 +152,7 @@ class DistanceSandwich(Study):
 
     def account(self, scale: Scale, results: Sequence[Result]) -> Account:
         """The largest excess over the bounds, in units of what rounding explains."""
-        dense = [result for result in results if isinstance(result.experiment.layer, Linear)]
+        dense = [result for result in results if result.experiment.layer.repeats_inputs]
         patches = [result for result in results if result not in dense]
         rotated = [result for result in dense if result.experiment.rotated]
         findings = [
@@ -191,9 +191,7 @@ class DistanceSandwich(Study):
         """Error against the distance to the span with its bounds; error against the distance to the pixel hull."""
         left, right = figure.subplots(1, 2)
         for rotated, colour in ((False, "tab:blue"), (True, "tab:orange")):
-            (first, *_) = [
-                r for r in results if r.experiment.rotated == rotated and isinstance(r.experiment.layer, Linear)
-            ]
+            (first, *_) = [r for r in results if r.experiment.rotated == rotated and r.experiment.layer.repeats_inputs]
             arrays, numbers = first.outcome.arrays, first.outcome.numbers
             kinds, far = arrays["kind"], float(arrays["span"].max(initial=1e-9))
             left.plot(
@@ -237,4 +235,4 @@ LABELS = ("torch's start", "W0 − I a rotation")
 
 def name_of(layer: Layer) -> str:
     """A layer in two words."""
-    return "fully connected" if isinstance(layer, Linear) else f"convolution {getattr(layer, 'kernel_size', '')}"
+    return "fully connected" if layer.repeats_inputs else f"convolution {getattr(layer, 'kernel_size', '')}"
