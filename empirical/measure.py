@@ -17,6 +17,7 @@ from numerics.formula import letters, value
 from numerics.integrate import trajectory
 from numerics.plan import StiffError, plan, speeds
 from numerics.predictor import Predictor
+from theory.optimizers import HeavyBall
 from theory.setting import Setting
 from theory.theorems import Case
 
@@ -181,15 +182,21 @@ def integrated_limit(budget: Budget) -> tuple[Float, Float] | Level:
     return result.theta, np.array([budget.integration(result, 0, time) + budget.truncation(time)])
 
 
-def trained_limit(budget: Budget, device: str, dtype: str) -> tuple[Float, Float] | Level:
-    """The same by torch, with momentum at its best rate for these modes: the limit is that of every optimiser that converges."""
+def quickest(budget: Budget) -> tuple[HeavyBall, int]:
+    """Momentum at its best rate for these modes, and how many steps it needs to its limit; one that is too many if there are too many."""
     optimizer = fastest_heavy_ball(*moving_rates(budget))
     travelled = float(np.linalg.norm(budget.travel))
     steps = 16
-    while budget.truncation(steps, optimizer) > TRUNCATION * travelled:
+    while budget.truncation(steps, optimizer) > TRUNCATION * travelled and steps <= MAX_STEPS:
         steps *= 2
-        if steps > MAX_STEPS:
-            return Level("not run", 0.0, f"the slowest mode would need more than {MAX_STEPS} steps")
+    return optimizer, steps
+
+
+def trained_limit(budget: Budget, device: str, dtype: str) -> tuple[Float, Float] | Level:
+    """The same by torch, with momentum at its best rate for these modes: the limit is that of every optimiser that converges."""
+    optimizer, steps = quickest(budget)
+    if steps > MAX_STEPS:
+        return Level("not run", 0.0, f"the slowest mode would need more than {MAX_STEPS} steps")
     setting: Setting = replace(budget.predictor.setting, optimizer=optimizer)
     problem = replace(budget.problem, setting=setting)
     run = train_problem(problem, steps, record=[steps], device=device, dtype=dtype)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from empirical.data import Images, digits, read_images
-from theory.component import Component
+from empirical.data import Images, digits, read_array, read_images
+from theory.component import Component, one_of
 from theory.errors import DataError
 from theory.layers import check_whole
 
@@ -25,6 +26,10 @@ class Source(Component):
             DataError: If they cannot be read.
         """
         self.lacks("images", "the images themselves")
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """What each image shows, (N,), where that is known."""
+        return None
 
     def fingerprint(self) -> str:
         """A hash of the images' numbers, so that a changed file is a changed experiment."""
@@ -55,6 +60,12 @@ class Digits(Source):
     def images(self) -> Images:
         """The digits."""
         return resized(digits(), self.size)
+
+    def labels(self) -> NDArray[np.int64]:
+        """Which digit each is."""
+        from sklearn.datasets import load_digits
+
+        return np.asarray(load_digits().target, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,55 @@ class ImageFile(Source):
     def images(self) -> Images:
         """The images of the file."""
         return resized(read_images(self.path, key=self.key, image_shape=self.image_shape), self.size)
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """The array y or labels beside the images in an .npz, if it has one whole number for each image."""
+        count = len(self.images().values)
+        for key in ("y", "labels") if Path(self.path).suffix == ".npz" else ():
+            try:
+                found, _ = read_array(self.path, key=key)
+            except DataError:
+                continue
+            if found.shape == (count,) and found.dtype.kind in "iu":
+                return found.astype(np.int64)
+        return None
+
+
+TABLES = ("iris", "wine", "breast_cancer")
+
+
+@dataclass(frozen=True)
+class Table(Source):
+    """A table of measurements that comes with scikit-learn, each column scaled to [0, 1], a row as a signal (1, columns).
+
+    Args:
+        name: "iris", "wine" or "breast_cancer".
+
+    Example:
+        >>> Table("iris").images().values.shape
+        (150, 1, 4)
+    """
+
+    name: str = "iris"
+
+    def __post_init__(self) -> None:
+        one_of("table", self.name, TABLES)
+
+    def images(self) -> Images:
+        """The rows."""
+        values = self._bunch.data
+        low, high = values.min(axis=0), values.max(axis=0)
+        return Images(((values - low) / (high - low))[:, None], f"scikit-learn {self.name}, columns scaled to [0, 1]")
+
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each row."""
+        return np.asarray(self._bunch.target, dtype=np.int64)
+
+    @property
+    def _bunch(self) -> Any:
+        from sklearn import datasets
+
+        return getattr(datasets, f"load_{self.name}")()
 
 
 @lru_cache(maxsize=64)

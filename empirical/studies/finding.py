@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from empirical.levels import SENSITIVITY
 from empirical.studies.samples import interval
 from theory.component import one_of
 
@@ -50,6 +51,16 @@ def below(says: str, samples: Sequence[float] | Any, threshold: float) -> Findin
     return Finding(says, verdict, mean, low, high, f"below {threshold:g}")
 
 
-def agreement(says: str, ratio: float, against: str) -> Finding:
-    """Whether residual ÷ budget is at most 1; what is not finite disagrees."""
-    return Finding(says, "agrees" if ratio <= 1 else "disagrees", float(ratio), float(ratio), float(ratio), against)
+def agreement(says: str, ratio: float, against: str, slack: float = 0.0) -> Finding:
+    """Whether residual ÷ budget is at most 1; what is not finite disagrees.
+
+    Args:
+        says: The prediction.
+        ratio: Residual ÷ budget.
+        against: What the budget is.
+        slack: The budget as a share of what is measured; where an error of 1 % would pass, nothing is said.
+    """
+    verdict = "agrees" if ratio <= 1 else "disagrees"
+    if verdict == "agrees" and not slack <= SENSITIVITY:
+        verdict, against = "not run", f"{against}, which are {slack:.2g} of what is measured: too much to tell"
+    return Finding(says, verdict, float(ratio), float(ratio), float(ratio), against)

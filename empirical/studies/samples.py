@@ -1,6 +1,7 @@
 """Numbers over seeds: means, intervals and trends in which what was not measured (NaN) is left out, not guessed."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,12 @@ def interval(samples: Any) -> tuple[float, float, float]:
         return mean, -math.inf, math.inf
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
     return mean, mean - half, mean + half
+
+
+def worst(results: Sequence[Any], name: str) -> float:
+    """The largest of a number over the results of a study; infinite where it is not finite or there is none."""
+    found = [result.outcome.numbers[name] for result in results]
+    return max((math.inf if one is None or math.isnan(one) else float(one) for one in found), default=math.inf)
 
 
 def mean(values: Any, axis: int | None = None) -> Any:
