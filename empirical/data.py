@@ -71,8 +71,8 @@ def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequen
     Args:
         path: The file.
         key: The array's name in an .npz; the only array, or X, x or images, if None.
-        image_shape: (C, *spatial) of one image; inferred for (N, H, W), (N, C, H, W) and square (N, H·W); other rows
-            (N, P) are taken as signals of one channel, (1, P).
+        image_shape: (C, *spatial) of one image, needed where channels seem to come last; inferred for (N, H, W), (N, C, H, W) and
+            square (N, H·W); other rows (N, P) are taken as signals of one channel, (1, P).
 
     Raises:
         DataError: If the file is missing, truncated or of an unknown kind, or its array holds no images.
@@ -170,4 +170,11 @@ def _image_shape(array: NDArray[Any], given: Sequence[int] | None, where: str) -
     if array.ndim == 2:
         side = math.isqrt(size)
         return (1, side, side) if side * side == size else (1, size)
+    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and min(array.shape[1:3]) > 4:
+        _, height, width, channels = array.shape
+        message = (
+            f"data must be images (N, C, H, W), but {where} has shape {array.shape}, which looks like (N, H, W, C). "
+            f"Save x.transpose(0, 3, 1, 2), or pass image_shape {height},{width},{channels} if it has {height} channels after all."
+        )
+        raise DataError(message)
     return tuple(array.shape[1:]) if array.ndim > 3 else (1, *array.shape[1:])

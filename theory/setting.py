@@ -9,6 +9,7 @@ from typing import Any
 from theory.component import Component, check_keys, check_number, one_of
 from theory.errors import SettingError
 from theory.layers import Layer
+from theory.notebook import code, listing
 from theory.optimizers import Optimizer
 from theory.starts import Start, TorchDefault
 from theory.targets import Identity, Target
@@ -138,6 +139,9 @@ class Setting:
             else:
                 nested += tables(field.name, value.to_table())
         return "\n".join(plain) + "\n\n" + "\n\n".join(nested) + "\n"
+
+    def _repr_html_(self) -> str:
+        return listing("Setting", [(field.name, code(str(getattr(self, field.name)))) for field in fields(self)])
 
     def __str__(self) -> str:
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
