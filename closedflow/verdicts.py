@@ -81,8 +81,8 @@ class VerdictTable:
         if self.laws:
             from empirical.properties import check_table
 
-            terms = [{"terms": [asdict(term) for term in check.terms], "reason": check.reason} for check in self.laws]
-            table["laws"] = [check_table(check) | more for check, more in zip(self.laws, terms, strict=True)]
+            table["laws"] = [check_table(check) for check in self.laws]
+            table["law_terms"] = [asdict(check) for check in self.laws]
         return json.dumps(_finite(table), indent=1, ensure_ascii=False, allow_nan=False)
 
     def save(self, path: str | Path) -> None:
@@ -108,7 +108,7 @@ class VerdictTable:
                 row["lemmas"] = tuple(row["lemmas"])
             laws = [
                 Check(found["law"], tuple(Term(**_number(term, *_NUMBERS)) for term in found["terms"]), found["reason"])
-                for found in table.get("laws", ())
+                for found in table.get("law_terms", ())
             ]
             return cls(tuple(Row(**row) for row in rows), dict(table["header"]), tuple(laws))
         except (OSError, ValueError, KeyError, TypeError) as error:
