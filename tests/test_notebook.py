@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 import closedflow as cf
+from closedflow.terminal import progress
 from closedflow.verdicts import Row, VerdictTable
 from empirical.laws import Check
 from empirical.laws.law import Term
@@ -217,3 +219,22 @@ def test_a_training_of_a_newer_format_and_a_missing_file_are_refused(tmp_path, m
         cf.load(tmp_path / "run.npz")
     with pytest.raises(DataError, match="No such file"):
         cf.load(tmp_path / "none.npz")
+
+
+# Progress
+
+
+@pytest.mark.parametrize(("notebook", "silent"), [(True, False), (False, True)])
+def test_progress_is_shown_in_a_notebook_and_not_in_a_pipe(monkeypatch, notebook, silent):
+    seen = []
+
+    class Recorder(Progress):
+        def __init__(self, **options):
+            seen.append(options["disable"])
+            super().__init__(**(options | {"disable": True}))  # what IPython would draw is not here
+
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: notebook)
+    monkeypatch.setattr("rich.progress.Progress", Recorder)
+    with progress() as report:
+        report("a row", 0, 2)
+    assert seen == [silent]
