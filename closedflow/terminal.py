@@ -64,7 +64,14 @@ def console(json: Path | None = None) -> Any:
 
     aside = json == STDOUT
     stream = sys.stderr if aside else sys.stdout
-    return Console(width=None if stream.isatty() else 150, stderr=aside)
+    shown = Console(width=None if stream.isatty() else 150, stderr=aside)
+    shown.on_broken_pipe = _pipe_is_broken  # type: ignore[method-assign]
+    return shown
+
+
+def _pipe_is_broken() -> None:
+    """The reader, such as head, has seen enough: rich would exit with 1, which means refuted."""
+    raise BrokenPipeError
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.errors import DataError
+from theory.paths import path_repair
 
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
@@ -126,7 +127,7 @@ def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any
         message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
         raise DataError(message) from None
     except OSError as error:
-        message = f"data must be a readable file, but {path} is not: {error.strerror or error}. Check the path."
+        message = f"data must be a readable file, but {path} is not: {error.strerror or error}. {path_repair(path)}"
         raise DataError(message) from None
     message = f"data must be a .npy, .npz or IDX file or a .gz of it, but {path} starts with {raw[:4]!r}. Convert it."
     raise DataError(message)
