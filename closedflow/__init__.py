@@ -54,7 +54,7 @@ _HOMES = {
     "theory.solution": ("solve", "Solution"),
     "theory.operators": ("prove", "prove_weight", "Proof", "WeightProof", "check_certificate"),
     "theory.time": ("time_from_steps",),
-    "numerics.predictor": ("Predictor", "load"),
+    "numerics.predictor": ("Predictor",),
     "numerics.laws": ("GeneralizedChiSquare",),
     "numerics.hulls": ("distance",),
     "numerics.extrapolation": ("determinacy",),
@@ -73,6 +73,7 @@ _HOMES = {
     "empirical.properties": ("check_properties",),
     "empirical.strategies": ("problems",),
     "closedflow.verdicts": ("verify",),
+    "closedflow.saved": ("load",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from theory.component import check_keys
 from theory.errors import ClaimError
+from theory.paths import path_repair
 
 BYTES = 1_000_000
 """The largest claim file that is read."""
@@ -84,7 +85,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        message = f"the claim must be a readable TOML file, but {path} is not: {reason}. Check the path."
+        message = f"the claim must be a readable TOML file, but {path} is not: {reason}. {path_repair(path)}"
     except RecursionError:
         message = f"the claim must be TOML of a few levels, but {path} is nested too deeply. Flatten it."
     except tomllib.TOMLDecodeError as error:

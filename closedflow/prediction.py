@@ -45,7 +45,7 @@ def predict_files(
             from closedflow.plot import draw_predictions
 
             letter = "k" if chosen.optimizer.discrete else "t"
-            titles = [f"{letter} = {point:g}" for point in points]
+            titles = [f"{letter} = {'∞' if point == np.inf else f'{point:g}'}" for point in points]
             draw_predictions(plot, x, arrays["predictions"], titles)
         write(_summary(chosen, images.source, test.source, arrays))
     lines = [

@@ -1,12 +1,14 @@
 """The verdict table on a terminal."""
 
 import io
+from html import escape
 
 from rich.console import Console
 from rich.table import Table
 
 from closedflow.verdicts import VerdictTable
 from empirical.levels import Level
+from theory import notebook
 
 COLOURS = {"proved": "green", "agrees": "green", "refuted": "bold red", "disagrees": "bold red"}
 
@@ -48,6 +50,22 @@ def notes(table: VerdictTable) -> list[str]:
             if level.reason:
                 lines.append(f"{row.id} {row.case}, {name} {level.verdict}: {level.reason}")
     return list(dict.fromkeys(lines))
+
+
+def html(table: VerdictTable) -> str:
+    """The table for a notebook, with its header and notes."""
+    rows = []
+    for row in table.rows:
+        levels = [
+            notebook.verdict(level.verdict) + ("" if level.verdict == "not run" else f" {shown_ratio(level.ratio)}")
+            for level in (row.integration, row.training)
+        ]
+        names = [escape(f"{row.id} {row.title}"), escape(row.case), notebook.verdict(row.proof)]
+        rows.append([*names, escape(" ".join(row.lemmas)), *levels])
+    head = ("theorem", "case", "proof", "modulo", "integration", "training")
+    caption = "; ".join(table.header.values()) or "Verdicts"
+    more = "".join(f"<li>{escape(line)}</li>" for line in (*map(str, table.laws), *notes(table)))
+    return notebook.grid(caption, head, rows) + (f"<ul>{more}</ul>" if more else "")
 
 
 def print_table(table: VerdictTable, console: Console) -> None:

@@ -65,17 +65,27 @@ def console(json: Path | None = None) -> Any:
 
     aside = json == STDOUT
     stream = sys.stderr if aside else sys.stdout
-    return Console(width=None if stream.isatty() else 150, stderr=aside)
+    shown = Console(width=None if stream.isatty() else 150, stderr=aside)
+    shown.on_broken_pipe = _pipe_is_broken  # type: ignore[method-assign]
+    return shown
+
+
+def _pipe_is_broken() -> None:
+    """The reader, such as head, has seen enough: rich would exit with 1, which means refuted."""
+    raise BrokenPipeError
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, silent when that is not a terminal."""
+    """A progress bar on stderr, or in a notebook; silent where there is neither a terminal nor a notebook.
+
+    In a notebook: ``with progress() as report: cf.verify(progress=report)``.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with Progress(console=screen, transient=True, disable=not (screen.is_terminal or screen.is_jupyter)) as bar:
         task = bar.add_task("", total=None)
         yield lambda name, number, total: bar.update(task, description=name, completed=number, total=total)
 

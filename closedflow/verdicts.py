@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from empirical.device import construct, describe, resolve, versions
 from empirical.levels import Level
 from empirical.setting_levels import integration_level, training_level
 from numerics.arrays import real_array
+from numerics.files import whole_file
 from numerics.predictor import Predictor
 from theory.component import Named
+from theory.errors import DataError
 from theory.setting import Setting
 from theory.solution import solve
 from theory.theorems import Case, OwnCase, Theorem, find, library
@@ -74,20 +77,75 @@ class VerdictTable:
     def to_json(self) -> str:
         """The table as JSON text; an infinite ratio is written as the string "inf"."""
         rows = [asdict(row) for row in self.rows]
-        for row in rows:
-            for level in (row["integration"], row["training"]):
-                level["ratio"] = level["ratio"] if math.isfinite(level["ratio"]) else "inf"
         table = {"header": self.header, "exit_code": self.exit_code, "rows": rows}
         if self.laws:
             from empirical.properties import check_table
 
             table["laws"] = [check_table(check) for check in self.laws]
-        return json.dumps(table, indent=1, ensure_ascii=False)
+            table["law_terms"] = [asdict(check) for check in self.laws]
+        return json.dumps(_finite(table), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the table as JSON, whole or not at all; ``cf.load`` reads it back."""
+        with whole_file(path) as file:
+            file.write(f"{self.to_json()}\n".encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "VerdictTable":
+        """The table that ``save``, or ``closedflow verify --json``, wrote.
+
+        Raises:
+            DataError: If the file is missing or holds no such table.
+        """
+        from empirical.laws import Check
+        from empirical.laws.law import Term
+
+        try:
+            table = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+            rows = [dict(row) for row in table["rows"]]
+            for row in rows:
+                row |= {name: Level(**_number(row[name], "ratio")) for name in ("integration", "training")}
+                row["lemmas"] = tuple(row["lemmas"])
+            laws = [
+                Check(found["law"], tuple(Term(**_number(term, *_NUMBERS)) for term in found["terms"]), found["reason"])
+                for found in table.get("law_terms", ())
+            ]
+            return cls(tuple(Row(**row) for row in rows), dict(table["header"]), tuple(laws))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"path must be a file written by VerdictTable.save, but {path} is not: {error}. Save it again."
+            raise DataError(message) from None
+
+    def _repr_html_(self) -> str:
+        from closedflow.table import html
+
+        return html(self)
 
     def __str__(self) -> str:
         from closedflow.table import text
 
         return text(self)
+
+
+_NUMBERS = ("residual", "budget", "size")
+
+
+def _finite(value: Any) -> Any:
+    """The same with infinities as the word "inf": JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return "inf" if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The same with the word "inf" as a number."""
+    return values | {name: float(values[name]) for name in names}
+
+
+def _refuse_constant(name: str) -> Any:
+    message = f"it has {name}, which is no JSON"
+    raise ValueError(message)
 
 
 def verify(

@@ -1,6 +1,7 @@
 """Trained weights against predicted ones, inside a budget that is computed."""
 
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numerics.budget import Budget, unit_roundoff
 from numerics.predictor import Predictor
 from theory.component import one_of
 from theory.errors import SettingError
+from theory.notebook import listing, verdict
 
 DIVERGED = "the training diverged: its weights were no longer finite"
 
@@ -77,6 +79,15 @@ class CrossCheck:
 
     def __bool__(self) -> bool:
         return self.agrees
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("verdict", verdict(self.verdict)),
+            ("distance ÷ budget", f"at most {self.ratio:.3g}, at step {self.worst}"),
+            ("budget there", f"{self.budget:.3g}"),
+            ("steps compared", str(len(self.steps))),
+        ]
+        return listing("Trained against predicted", rows + ([("reason", escape(self.reason))] if self.reason else []))
 
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.errors import DataError
+from theory.paths import path_repair
 
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
@@ -71,8 +72,8 @@ def read_images(path: str | Path, *, key: str | None = None, image_shape: Sequen
     Args:
         path: The file.
         key: The array's name in an .npz; the only array, or X, x or images, if None.
-        image_shape: (C, *spatial) of one image; inferred for (N, H, W), (N, C, H, W) and square (N, H·W); other rows
-            (N, P) are taken as signals of one channel, (1, P).
+        image_shape: (C, *spatial) of one image, needed where channels seem to come last; inferred for (N, H, W), (N, C, H, W) and
+            square (N, H·W); other rows (N, P) are taken as signals of one channel, (1, P).
 
     Raises:
         DataError: If the file is missing, truncated or of an unknown kind, or its array holds no images.
@@ -126,7 +127,7 @@ def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any
         message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
         raise DataError(message) from None
     except OSError as error:
-        message = f"data must be a readable file, but {path} is not: {error.strerror or error}. Check the path."
+        message = f"data must be a readable file, but {path} is not: {error.strerror or error}. {path_repair(path)}"
         raise DataError(message) from None
     message = f"data must be a .npy, .npz or IDX file or a .gz of it, but {path} starts with {raw[:4]!r}. Convert it."
     raise DataError(message)
@@ -170,4 +171,11 @@ def _image_shape(array: NDArray[Any], given: Sequence[int] | None, where: str) -
     if array.ndim == 2:
         side = math.isqrt(size)
         return (1, side, side) if side * side == size else (1, size)
+    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and min(array.shape[1:3]) > 4:
+        _, height, width, channels = array.shape
+        message = (
+            f"data must be images (N, C, H, W), but {where} has shape {array.shape}, which looks like (N, H, W, C). "
+            f"Save x.transpose(0, 3, 1, 2), or pass image_shape {height},{width},{channels} if it has {height} channels after all."
+        )
+        raise DataError(message)
     return tuple(array.shape[1:]) if array.ndim > 3 else (1, *array.shape[1:])

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from empirical.device import DTYPES, construct, few_threads, full_precision, import_torch, quiet_padding, resolve
+from empirical.saved_training import save_training
 from numerics.arrays import check_times
 from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
@@ -19,7 +21,7 @@ from theory.setting import Setting
 CHECK_EVERY = 64  # steps between looks for a divergence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Training:
     """A trained network's trajectory.
 
@@ -54,6 +56,19 @@ class Training:
             message = "record must hold a step before training diverged, but it holds none. Record 0, or lower the learning rate."
             raise SettingError(message)
         return self.weights[-1]  # type: ignore[no-any-return]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the trajectory to one ``.npz`` file, without pickle; ``cf.load`` reads it back bit for bit."""
+        save_training(self, path)
+
+    def __repr__(self) -> str:
+        steps = (
+            f"steps {self.steps[0]} to {self.steps[-1]} ({len(self.steps)} recorded)" if len(self.steps) else "no step"
+        )
+        loss = f", loss {self.losses[0]:.6g} to {self.losses[-1]:.6g}" if len(self.steps) else ""
+        ended = ", diverged" if self.diverged else ""
+        shape = tuple(self.weights.shape[1:])
+        return f"Training({self.optimizer}, {steps}{loss}, weights {shape}, {self.device} {self.dtype}{ended})"
 
 
 def train(

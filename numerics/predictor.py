@@ -296,6 +296,14 @@ class Predictor(Modes):
         """The mean Pearson correlation of f(x) with a reference, over the entries of both; as :meth:`expected_cosine`."""
         return expected_cosine(self, x, reference, times, init_std, centred=True)
 
+    def __repr__(self) -> str:
+        inputs, ranks = self.problem.inputs, self.spectrum.ranks
+        count, features = len(inputs), self.problem.features.shape[1]
+        rank = f"{ranks[0]}" if len(set(ranks)) == 1 else f"{min(ranks)} to {max(ranks)}"
+        blocks = "" if len(ranks) == 1 else f" in each of {len(ranks)} blocks"
+        examples = f"{count} example{'' if count == 1 else 's'} of shape {tuple(inputs.shape[1:])}"
+        return f"Predictor({self.setting}; {examples}, rank {rank} of {features}{blocks})"
+
     def save(self, path: str | Path) -> None:
         """Writes setting, data and start to one ``.npz`` file, without pickle; a write that fails leaves nothing behind."""
         problem = self.problem

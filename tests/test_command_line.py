@@ -222,7 +222,14 @@ def test_versions_are_compared_by_their_numbers(version, bounds, holds):
 def test_an_interrupt_in_the_middle_of_verify_leaves_nothing_half_written(folder):
     pytest.importorskip("torch")
     command = [sys.executable, "-m", "closedflow", "verify", "--all", "--json", "table.json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     waited = time.monotonic() + 60
     while not list(folder.glob(".table.json.*")) and time.monotonic() < waited:
         time.sleep(0.05)
@@ -247,7 +254,30 @@ def test_an_interrupt_while_a_picture_is_drawn_leaves_no_picture(folder, monkeyp
     assert not list(folder.glob(".p*"))
 
 
+def test_a_reader_that_has_seen_enough_is_no_refutation():
+    for command in (["theorems"], ["theorems", "--json", "-"]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "closedflow", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+        process.stderr.close()
+
+
 # Names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["solve", "s.tml"], "s.toml"),
+        (["prove", "clam.toml"], "claim.toml"),
+        (["hull", "--train", "a.npz", "--test", "a.npy"], "a.npy"),
+    ],
+)
+def test_a_misspelt_file_is_answered_with_the_nearest_in_its_folder(folder, capsys, arguments, name):
+    assert run(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"No such file or directory. Did you mean '{name}'?\n")
 
 
 def test_a_misspelt_public_name_is_answered_with_the_nearest():

@@ -264,6 +264,16 @@ def test_examples_out_of_range_are_refused(examples: list[int]) -> None:
     assert_one_clear_line(error, str(examples))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_in_the_last_axis_are_refused_unless_the_shape_is_given(tmp_path: Path, channels: int) -> None:
+    path = saved(tmp_path, np.ones((2, 8, 6, channels)))
+    with pytest.raises(DataError, match=r"looks like \(N, H, W, C\)") as error:
+        read_images(path)
+    assert_one_clear_line(error, f"(2, 8, 6, {channels})", "transpose(0, 3, 1, 2)", f"image_shape 8,6,{channels}")
+    assert read_images(path, image_shape=(8, 6, channels)).values.shape == (2, 8, 6, channels)
+    assert read_images(saved(tmp_path, np.ones((2, 3, 6, channels)))).values.shape == (2, 3, 6, channels)
+
+
 def test_digits_are_real_images_in_the_unit_interval() -> None:
     values = digits().values
     assert values.shape == (1797, 1, 8, 8)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from closedflow.cli import run
+from closedflow.verdicts import VerdictTable
 from empirical import device as devices
 from empirical.laws import Check, Law, Term, check_at_zero, compare
 from empirical.laws.hypotheses import identity_target, no_decay
@@ -319,6 +320,11 @@ def test_a_law_that_is_not_defined_here_is_said_so(kept, capsys, folder):
     RunFolder(found.setting, found.result | {"law": "of-somebody"}, found.arrays).write(folder / "foreign")
     assert run(["verify", "--setting", "foreign", "--device", "cpu"]) == 0
     assert "of-somebody not run (this law is not defined here" in capsys.readouterr().out
+
+
+def test_a_broken_law_of_a_kept_problem_fails_the_table_by_itself():
+    broken, fine = (Check("mine", (Term(residual, 1.0, 1e3, "time 1"),)) for residual in (2.0, 0.5))
+    assert [VerdictTable((), {}, (check,)).exit_code for check in (broken, fine)] == [1, 0]
 
 
 def test_a_kept_setting_that_no_file_can_hold_is_an_error_that_names_it(folder):

@@ -173,7 +173,18 @@ def test_importing_closedflow_imports_nothing_heavy():
     assert loaded_by("import closedflow; closedflow.solve") == "sympy"  # the check itself can see a module
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"], ["predict", "--help"], ["--version"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        [],
+        ["--help"],
+        *(
+            [name, "--help"]
+            for name in ("verify", "predict", "prove", "hull", "study", "sweep", "properties", "doctor")
+        ),
+    ],
+)
 def test_help_is_printed_without_the_heavy_modules(arguments):
     code = f"from closedflow.cli import run\ncode = run({arguments!r})\nprint('EXIT', code)"
     out = python(f"{code}\nimport sys\nprint('HEAVY', *sorted(set({HEAVY!r}) & set(sys.modules)))")

@@ -1,43 +1,27 @@
 """The README is true: its Python runs, its settings and claims are read, its pictures exist."""
 
 import re
-import sys
 import tomllib
-import types
-from pathlib import Path
 
 import pytest
 
 from closedflow.claims import KEYS
-from empirical.laws import Law
-from theory.layers import Layer
+from tests.blocks import ROOT, blocks, run_as_script
 from theory.operators import prove
-from theory.optimizers import Optimizer
 from theory.setting import Setting
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-
-
-@pytest.mark.parametrize("block", blocks("python"), ids=range(len(blocks("python"))))
+@pytest.mark.parametrize("block", blocks(README, "python"), ids=range(len(blocks(README, "python"))))
 def test_every_python_block_runs(block, capsys, monkeypatch):
     pytest.importorskip("torch")
-    # A block may define an optimiser; definition is registration, and other tests draw from the registered kinds.
-    monkeypatch.setattr(Optimizer, "kinds", dict(Optimizer.kinds))
-    monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
-    monkeypatch.setattr(Law, "kinds", dict(Law.kinds))
-    script = types.ModuleType("readme")  # a module that can be imported by its name, as a script is
-    monkeypatch.setitem(sys.modules, "readme", script)
-    exec(compile(block, "README.md", "exec"), script.__dict__)
+    run_as_script(block, "readme", monkeypatch)
     assert capsys.readouterr().out.strip()
 
 
 def test_the_prove_example_prints_what_its_comments_say(capsys):
-    exec(compile(blocks("python")[0], "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(blocks(README, "python")[0], "README.md", "exec"), {"__name__": "readme"})
     out = capsys.readouterr().out
     assert out.startswith("refuted")
     assert out.strip().endswith("proved")
@@ -45,7 +29,7 @@ def test_the_prove_example_prints_what_its_comments_say(capsys):
 
 def test_every_toml_block_is_a_setting_or_a_claim_that_holds():
     kinds = []
-    for block in blocks("toml"):
+    for block in blocks(README, "toml"):
         table = tomllib.loads(block)
         if "claim" in table:
             assert set(table) <= set(KEYS)
@@ -57,8 +41,9 @@ def test_every_toml_block_is_a_setting_or_a_claim_that_holds():
 
 
 def test_linked_files_and_make_targets_exist():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"^make (\w+)", README, flags=re.MULTILINE):
+    for target in re.findall(r"^make (\w+)", text, flags=re.MULTILINE):
         assert f"\n{target}:" in makefile

@@ -283,7 +283,7 @@ def test_adam_is_refused_by_naming_the_theorem():
 
 COMMANDS = set(
     "begin end aligned frac left right Phi phi mu lambda eta beta gamma sqrt mathbb Pi parallel perp infty text quad".split()
-)
+) | {"delta", "dagger", "pi", "cos"}
 SETTINGS = [
     Setting(layer, optimizer, target, loss, decay)
     for optimizer in OPTIMIZERS

@@ -92,11 +92,12 @@ def test_a_sweep_killed_in_the_middle_resumes_to_the_identical_table(tmp_path):
 @pytest.mark.parametrize("way", [["--workers", "2"], ["--executor", "serial"]])
 def test_an_interrupt_says_how_to_go_on_and_leaves_no_process(tmp_path, way):
     (tmp_path / "sweep.toml").write_text(SWEEP.format(seconds=0.15, seeds=list(range(10))))
-    code, out, err, stored = stopped_in_the_middle(tmp_path, signal.SIGINT, *way)
+    code, out, err, stored = stopped_in_the_middle(tmp_path, signal.SIGINT, *way, "--csv", "t.csv", "--json", "t.json")
     assert (code, out) == (130, "")
     assert err == "closedflow: interrupted; what had ended is in runs, and the same command goes on from there\n"
     time.sleep(0.4)
     assert len(finished(tmp_path / "runs")) == stored < 20
+    assert not list(tmp_path.glob("*t.*s*"))  # no table of half the rows
 
 
 def test_a_larger_grid_adds_only_what_is_new(folder, capsys):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -91,6 +92,15 @@ def test_wheel_holds_the_four_packages_whole_and_nothing_else(wheel: Path) -> No
     assert len(licences) == 1
 
 
+def test_source_archive_holds_documents_examples_and_tests(wheel: Path) -> None:
+    (path,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for folder, pattern in (("docs", "*.md"), ("examples", "*.py"), ("tests", "*.py"), ("benchmarks", "*.py")):
+        assert {found.relative_to(ROOT).as_posix() for found in (ROOT / folder).glob(pattern)} <= names
+    assert {"README.md", "proofs.md", "constraints.txt", "Makefile"} <= names
+
+
 def test_environment_is_consistent_and_has_no_torch(installed: Path, tmp_path: Path) -> None:
     must(run(installed / "python", "-m", "pip", "check", cwd=tmp_path))
     assert run(installed / "python", "-c", "import torch", cwd=tmp_path).returncode == 1
@@ -127,6 +137,75 @@ print(json.dumps({
     assert np.allclose(answer["predicted"], [[[1, 0]]], rtol=0, atol=12 * 2.0**-53)
     assert np.allclose(answer["integrated"], [[[learned, 0], [0, 0]]], rtol=0, atol=1e-8)
     assert (answer["true"], answer["false"]) == ("proved", "refuted")
+
+
+NEEDS_TORCH = "torch must be installed to train networks, but it is not. Run: pip install 'closedflow[train]'."
+NEEDS_MATPLOTLIB = "matplotlib must be installed to draw, but it is not. Run: pip install 'closedflow[report]'."
+PREDICT = ("setting.toml", "--train", "a.npy", "--test", "b.npy", "--times", "0,inf", "--out", "p.npz")
+
+
+def prepare(folder: Path) -> None:
+    (folder / "setting.toml").write_text(SETTING, encoding="utf-8")
+    (folder / "claim.toml").write_text(CLAIM, encoding="utf-8")
+    np.save(folder / "a.npy", np.eye(4)[:1])
+    np.save(folder / "b.npy", np.ones((3, 4)))
+
+
+def test_every_command_that_needs_no_torch_works_without_it(installed: Path, tmp_path: Path) -> None:
+    prepare(tmp_path)
+    command = installed / "closedflow"
+    for words in (
+        ("theorems",),
+        ("solve", "setting.toml", "--format", "python"),
+        ("prove", "claim.toml", "--json", "proof.json"),
+        ("check", "proof.json"),
+        ("predict", *PREDICT),
+        ("hull", "--train", "a.npy", "--test", "b.npy"),
+        ("properties", "semigroup", "--examples", "3"),
+        ("completion", "zsh"),
+    ):
+        assert must(run(command, *words, cwd=tmp_path)).strip(), words
+
+
+def test_every_command_that_needs_an_extra_says_so_in_one_line(installed: Path, tmp_path: Path) -> None:
+    prepare(tmp_path)
+    for words, line in (
+        (("verify", "T4"), NEEDS_TORCH),
+        (("study", "depth_of_relu_cnns"), NEEDS_TORCH),
+        (("predict", *PREDICT, "--plot", "p.png"), NEEDS_MATPLOTLIB),
+    ):
+        done = run(installed / "closedflow", *words, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"closedflow: {line}\n")
+    assert not (tmp_path / "p.npz").exists()
+
+
+def test_the_doctor_finds_a_bare_installation_good_and_names_the_extras(installed: Path, tmp_path: Path) -> None:
+    table = json.loads(must(run(installed / "closedflow", "doctor", "--json", "-", cwd=tmp_path)))
+    states = {finding["name"]: finding["state"] for finding in table["findings"]}
+    assert {name for name, state in states.items() if state == "missing"} == {
+        "torch",
+        "matplotlib",
+        "distributed",
+        "device",
+    }
+    assert "bad" not in states.values()
+
+
+def test_type_information_is_found_by_a_type_checker(installed: Path, tmp_path: Path) -> None:
+    mypy = pytest.importorskip("mypy.api")
+    code = "import closedflow.prediction, theory.setting\nreveal_type(theory.setting.Setting.load)\n"
+    (tmp_path / "user.py").write_text(code, encoding="utf-8")
+    options = [
+        "--python-executable",
+        str(installed / "python"),
+        "--follow-imports",
+        "silent",
+        "--cache-dir",
+        str(tmp_path),
+    ]
+    out, _, code = mypy.run([*options, str(tmp_path / "user.py")])
+    assert code == 0, out
+    assert "theory.setting.Setting" in out
 
 
 def test_training_without_torch_is_one_clear_line(installed: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from theory.component import Component, check_keys, check_number, one_of
 from theory.errors import SettingError
 from theory.layers import Layer
+from theory.notebook import code, listing
 from theory.optimizers import Optimizer
+from theory.paths import path_repair
 from theory.starts import Start, TorchDefault
 from theory.targets import Identity, Target
 from theory.toml_text import tables, value_text
@@ -122,7 +124,7 @@ class Setting:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            message = f"the setting must be a readable TOML file, but {path} is not: {reason}. Check the path."
+            message = f"the setting must be a readable TOML file, but {path} is not: {reason}. {path_repair(path)}"
             raise SettingError(message) from None
         return cls.from_toml(text, str(path))
 
@@ -138,6 +140,9 @@ class Setting:
             else:
                 nested += tables(field.name, value.to_table())
         return "\n".join(plain) + "\n\n" + "\n\n".join(nested) + "\n"
+
+    def _repr_html_(self) -> str:
+        return listing("Setting", [(field.name, code(str(getattr(self, field.name)))) for field in fields(self)])
 
     def __str__(self) -> str:
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""

@@ -13,6 +13,7 @@ from theory.rule_check import check_rule
 from theory.scalar import Mode, mode_solution, s
 from theory.setting import Setting
 from theory.setting_proof import SettingProof, prove_setting
+from theory.solution_latex import aligned, legend
 from theory.source_text import python_source
 from theory.targets import Identity
 
@@ -229,25 +230,18 @@ class Solution:
 
     def latex(self) -> str:
         """The closed form as LaTeX, an ``aligned`` block."""
-        time = sympy.latex(self.mode.time)
-        lines = [
-            rf"W({time}) &= {sympy.latex(self.weight)}, & S &= {sympy.latex(self.rates)} \\",
-            rf"g(s) &= {sympy.latex(self.mode.short)}, & q(s) &= \frac{{1 - g(s)}}{{s}} \\",
-            *(rf"{sympy.latex(name)} &= {sympy.latex(value)} \\" for name, value in self.mode.roots.items()),
-            rf"W(\infty) &= {sympy.latex(self.limit)}",
-        ]
-        if self.end is not None:
-            definition = rf"g_{{\infty}}(s) &= {sympy.latex(self.end)}, & q_{{\infty}}(s) &= \frac{{1 - g_{{\infty}}(s)}}{{s}} \\"
-            lines.insert(-1, definition)
-        if self.setting.layer.single_column and not self.preconditioned:
-            lines[-1] += r" \\"
-            lines.append(rf"f(x, \infty) &= {sympy.latex(self.one_example.limit)} && \text{{(one example)}}")
-        text = "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
-        return text.replace("{parallel}", r"{\parallel}").replace("{perp}", r"{\perp}")
+        return aligned(self)
 
     def markdown(self) -> str:
-        """The closed form as Markdown with LaTeX."""
-        return f"**{self.setting}**\n\n$$\n{self.latex()}\n$$\n\nProof: {self.proof}.\n"
+        """The closed form as Markdown with LaTeX, and what its letters mean."""
+        letters = "\n".join(legend(self))
+        return f"**{self.setting}**\n\n$$\n{self.latex()}\n$$\n\n{letters}\n\nProof: {self.proof}.\n"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
 
     def python(self) -> str:
         """A standalone numpy function of Φ, Y, W0 and the time: paste it anywhere; the time may be infinite."""

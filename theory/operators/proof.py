@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from theory.errors import ClaimError
+from theory.notebook import proof_listing
 from theory.operators.axioms import Axiom
 from theory.operators.budget import Clock
 from theory.operators.certificate import read_certificate
@@ -54,6 +55,9 @@ class Proof:
     seconds: float = 0.0
     reason: str = ""
     model_met: bool = True
+
+    def _repr_html_(self) -> str:
+        return proof_listing(self)
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.claim}"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from theory.errors import ClaimError
+from theory.notebook import proof_listing
 from theory.operators.budget import Budget
 from theory.operators.expressions import Shape
 from theory.operators.models import Counterexample
@@ -77,6 +78,9 @@ class WeightProof:
     def lemmas(self) -> tuple[str, ...]:
         """Names from `LEMMAS`."""
         return tuple(sorted({name for proof in self.parts.values() for name in proof.lemmas}))
+
+    def _repr_html_(self) -> str:
+        return proof_listing(self)
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {WEIGHT} = {self.weight} solves d({WEIGHT}) == {self.rate}"]
