@@ -61,7 +61,7 @@ def test_a_setting_shows_its_parts(setting):
 
 def test_what_looks_like_html_in_a_setting_is_escaped():
     setting = cf.Setting(cf.Features(lambda x, xp: x), cf.GradientFlow(), cf.Constant([1.0]))
-    assert "<function" in words(setting._repr_html_())
+    assert "<lambda>" in words(setting._repr_html_())
 
 
 @pytest.mark.parametrize(
