@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.spectrum import spectrum
+
 Float = NDArray[np.float64]
 
 
@@ -50,6 +52,32 @@ def cosine(a: Any, b: Any, axes: int = 1) -> Float:
     size = np.sqrt((a * a).sum(axis=over) * (b * b).sum(axis=over))
     product = (a * b).sum(axis=over)
     return np.asarray(np.divide(product, size, out=np.full(np.shape(size), np.nan), where=size > 0))
+
+
+def multiple_correlation(a: Any, pictures: Any, axes: int = 1) -> Float:
+    r"""The correlation of a picture with the nearest combination of others, :math:`\|\Pi(a - \bar a)\|/\|a - \bar a\|`.
+
+    :math:`\Pi` projects onto the span of the others, each less its mean. With a single other it is the size of the Pearson
+    correlation.
+
+    Args:
+        a: (..., *shape).
+        pictures: (n, *shape).
+        axes: How many axes one picture has.
+
+    Returns:
+        (...), in [0, 1]; NaN where a picture is flat to rounding.
+
+    Example:
+        >>> round(multiple_correlation([1.0, 2.0, 3.0], [[1.0, 1.0, 4.0]]).item(), 12)   # 3/sqrt(2·6)
+        0.866025403784
+    """
+    centred, others = _centred(a, axes), _centred(pictures, axes)
+    flat = centred.reshape((-1, int(np.prod(centred.shape[centred.ndim - axes :]))))
+    inside = spectrum(others.reshape((1, len(others), -1)).swapaxes(1, 2)).project(flat.T[None])[0].T
+    size = np.linalg.norm(flat, axis=1)
+    ratio = np.divide(np.linalg.norm(inside, axis=1), size, out=np.full(len(flat), np.nan), where=size > 0)
+    return np.asarray(np.minimum(ratio, 1.0).reshape(centred.shape[: centred.ndim - axes]))
 
 
 def mean_squared_error(a: Any, b: Any, axes: int = 1) -> Float:

@@ -110,7 +110,6 @@ class TrainNetworks(Experiment):
         images = self.source.images()
         chosen = images.take(self.examples).values
         ensemble = self.train(chosen, device)
-        other = None if self.others is None else self.others.images().values
         numbers: dict[str, Any] = {
             "steps": ensemble.steps,
             "loss": ensemble.losses,
@@ -119,15 +118,28 @@ class TrainNetworks(Experiment):
             "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
             "notes": ensemble.notes,
         }
-        arrays = {}
-        for kind in self.probes:
-            shown = probes(kind, self.probe_count, images.values, chosen[0], others=other)
+        numbers |= self.about(ensemble, chosen)
+        rest, arrays = np.delete(images.values, self.examples, axis=0), {}
+        for kind, shown in self.shown(rest, chosen).items():
             outputs = self.outputs(ensemble, shown)
-            for name, values in standing(outputs, shown, chosen[0], shown.ndim - 1)._asdict().items():
+            for name, values in self.measures(outputs, shown, chosen).items():
                 means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
                 numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
         return Outcome(numbers, arrays)
+
+    def about(self, ensemble: Ensemble, examples: Any) -> dict[str, Any]:
+        """More numbers of the trained networks, for subclasses."""
+        return {}
+
+    def shown(self, images: Any, examples: Any) -> dict[str, Any]:
+        """The probes of each kind, made of images that the networks have not seen and of the first training image."""
+        other = None if self.others is None else self.others.images().values
+        return {kind: probes(kind, self.probe_count, images, examples[0], others=other) for kind in self.probes}
+
+    def measures(self, outputs: Any, shown: Any, examples: Any) -> dict[str, Any]:
+        """What is measured of the outputs (seeds, N, ...) for probes (N, ...), by name, (seeds, N) each."""
+        return standing(outputs, shown, examples[0], shown.ndim - 1)._asdict()
 
     def train(self, images: Any, device: str, **more: Any) -> Ensemble:
         """Trains on images (N, C, *spatial)."""

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from empirical.experiments.train_networks import TrainNetworks, mean_over, per_seed, unlearned
-from empirical.networks import Feedforward
+from empirical.experiments.train_networks import TrainNetworks, mean_over, unlearned
 from empirical.probes import CLASSES, kinds
+from empirical.studies.drawing import curve
 from empirical.studies.finding import above, below
-from empirical.studies.samples import crossing, mean, spread, trend
+from empirical.studies.one_picture import COLUMNS, on_one_picture, relu_cnn, standings
+from empirical.studies.samples import crossing, mean, trend
 from empirical.studies.study import Account, Result, Scale, Study
-from theory.layers import Conv
-from theory.optimizers import HeavyBall
-from theory.starts import Xavier
 
 # Read off the published figure, ±0.05: depth, correlation with the identity, with the constant; means of twelve probes.
 PUBLISHED = (
@@ -40,20 +38,8 @@ class DepthOfReluCnns(Study):
     def experiments(self, scale: Scale) -> Sequence[TrainNetworks]:
         """One for each depth."""
         depths = scale.pick((1, 3, 5, 7, 9, 11, 14, 17, 20), tuple(depth for depth, *_ in PUBLISHED))
-        return [
-            TrainNetworks(
-                Feedforward(Conv(5), depth=depth, width=scale.pick(16, 128) if depth > 1 else None, start=Xavier()),
-                HeavyBall(0.01, 0.9),
-                source=scale.images(scale.pick(14, 28)),
-                examples=(scale.example,),
-                seeds=scale.seeds(3),
-                steps=scale.pick(5000, 10000),
-                stop_loss=1e-4,
-                probes=kinds(),
-                probe_count=scale.pick(20, 50),
-            )
-            for depth in depths
-        ]
+        size, channels = scale.pick(14, 28), scale.pick(16, 128)
+        return [on_one_picture(scale, relu_cnn(depth, channels), size) for depth in depths]
 
     def account(self, scale: Scale, results: Sequence[Result]) -> Account:
         """The two ends, the trend, and where the two curves cross."""
@@ -76,22 +62,12 @@ class DepthOfReluCnns(Study):
                 GENERALISES,
             ),
         ]
-        columns = ("layers", "identity", "constant", "identity, natural", "constant, natural", "steps", "loss", "paper")
         published = {depth: f"{one:.2f}/{other:.2f}" for depth, one, other in PUBLISHED}
         rows = [
-            (
-                int(depth),
-                mean(identity[row]),
-                mean(constant[row]),
-                mean(natural[row]),
-                mean(differing[row] + natural[row]),
-                per_seed(results, "steps")[row].mean(),
-                per_seed(results, "loss")[row].mean(),
-                published.get(int(depth), ""),
-            )
-            for row, depth in enumerate(depths)
+            (int(depth), *row, published.get(int(depth), ""))
+            for depth, row in zip(depths, standings(results), strict=True)
         ]
-        return Account(findings, columns, rows, unlearned(results))
+        return Account(findings, ("layers", *COLUMNS, "paper"), rows, unlearned(results))
 
     def draw(self, figure: Any, scale: Scale, results: Sequence[Result]) -> None:
         """The two correlations by depth, ours and the published ones, and what the networks make of a digit."""
@@ -101,15 +77,7 @@ class DepthOfReluCnns(Study):
             for chosen, style in ((kinds(), "-"), (CLASSES["natural"], ":")):
                 values = mean_over(results, name, chosen)
                 label = f"{name}, {'all probes' if style == '-' else 'natural ones'}"
-                left.errorbar(
-                    depths,
-                    mean(values, 1),
-                    spread(values, 1),
-                    color=colour,
-                    linestyle=style,
-                    label=label,
-                    capsize=2,
-                )
+                curve(left, depths, values, color=colour, linestyle=style, label=label)
             column = 1 if name == "identity" else 2
             left.plot([row[0] for row in PUBLISHED], [row[column] for row in PUBLISHED], ".", color=colour, alpha=0.4)
         left.plot([], [], ".", color="grey", label="published, twelve probes")
