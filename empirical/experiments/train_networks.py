@@ -30,7 +30,8 @@ class TrainNetworks(Experiment):
     Its numbers, one for each seed: ``steps``, ``loss`` and ``reason`` of the end of training; ``unexplained``, the share
     of the targets' mean square that is left, :math:`\|f(x) - y\|^2/\|y\|^2`; and for each probe kind
     ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
-    training image, and ``identity_mse KIND`` and ``constant_mse KIND``. A flat output correlates with nothing, which
+    training image, ``identity_mse KIND`` and ``constant_mse KIND``, and ``noise KIND``, the mean square of what is
+    neither of the two (:func:`empirical.similarity.noise`). A flat output correlates with nothing, which
     counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
     differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it, (1 + seeds, C, *spatial).
 
@@ -111,15 +112,7 @@ class TrainNetworks(Experiment):
         chosen = images.take(self.examples).values
         ensemble = self.train(chosen, device)
         other = None if self.others is None else self.others.images().values
-        numbers: dict[str, Any] = {
-            "steps": ensemble.steps,
-            "loss": ensemble.losses,
-            "reason": ensemble.reasons,
-            "unexplained": self.unexplained(ensemble, chosen),
-            "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
-            "notes": ensemble.notes,
-        }
-        arrays = {}
+        numbers, arrays = self.ending(ensemble, chosen), {}
         for kind in self.probes:
             shown = probes(kind, self.probe_count, images.values, chosen[0], others=other)
             outputs = self.outputs(ensemble, shown)
@@ -128,6 +121,17 @@ class TrainNetworks(Experiment):
                 numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
         return Outcome(numbers, arrays)
+
+    def ending(self, ensemble: Ensemble, images: Any) -> dict[str, Any]:
+        """How the training on images (N, C, *spatial) ended: the numbers that do not depend on probes."""
+        return {
+            "steps": ensemble.steps,
+            "loss": ensemble.losses,
+            "reason": ensemble.reasons,
+            "unexplained": self.unexplained(ensemble, images),
+            "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
+            "notes": ensemble.notes,
+        }
 
     def train(self, images: Any, device: str, **more: Any) -> Ensemble:
         """Trains on images (N, C, *spatial)."""
