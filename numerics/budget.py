@@ -367,7 +367,8 @@ def drift_bound(
     columns = features.shape[-1] + 2
     product = columns * unit / (1 - columns * unit) * float(np.linalg.norm(features))
     outside = (product + float(modes.floor.max())) * slopes + 5 * unit * memory * gradients
-    return gain * memory * outside + 3 * unit * weights + 2 * moved / modes.margin
+    bound: Float = gain * memory * outside + 3 * unit * weights + 2 * moved / modes.margin
+    return bound
 
 
 def forward_bound(depth: int, length: int, unit: float, size: Float) -> Float:
@@ -388,7 +389,8 @@ def forward_bound(depth: int, length: int, unit: float, size: Float) -> Float:
         array([1.00000006])
     """
     growth = length * unit / (1 - length * unit)
-    return np.expm1(depth * np.log1p(growth)) * size
+    bound: Float = np.expm1(depth * np.log1p(growth)) * size
+    return bound
 
 
 def unit_roundoff(dtype: Any) -> float:

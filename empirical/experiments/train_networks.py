@@ -120,7 +120,11 @@ class TrainNetworks(Experiment):
                 means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
                 numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
-        return Outcome(numbers, arrays)
+        return Outcome(numbers, arrays | self.look(ensemble, chosen))
+
+    def look(self, ensemble: Ensemble, images: Any) -> dict[str, NDArray[Any]]:
+        """Arrays that a subclass wants besides, from the trained networks and the images (N, C, *spatial) they were trained on."""
+        return {}
 
     def ending(self, ensemble: Ensemble, images: Any) -> dict[str, Any]:
         """How the training on images (N, C, *spatial) ended: the numbers that do not depend on probes."""

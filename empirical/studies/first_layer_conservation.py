@@ -95,10 +95,10 @@ class FirstLayerConservation(Study):
             agreement("the budgets can see an error of 1 %", float(telling[lawful].max()), "1 % of the weight outside"),
         ]
         for name in ("Adam", "weight decay", "shared weights"):
-            rows = [number for number, result in enumerate(results) if broken(result.experiment) == name]
-            if rows:
+            places = [number for number, result in enumerate(results) if broken(result.experiment) == name]
+            if places:
                 findings.append(
-                    above(f"{name}: drift ÷ budget, the least of the layers", ratios[rows].min(axis=0), 1.0)
+                    above(f"{name}: drift ÷ budget, the least of the layers", ratios[places].min(axis=0), 1.0)
                 )
         columns = (
             "network",
