@@ -48,6 +48,48 @@ def grouped(network: Network, input_shape: Sequence[int], channels: int) -> Forw
     Raises:
         SettingError: If a layer names none.
     """
+    bind = stacked_maps(network, input_shape, channels)
+
+    def forward(parameters: Sequence[Any], x: Any) -> Any:
+        return network.forward(bind(parameters), _copies(x, len(parameters[0]))).transpose(0, 1)
+
+    return forward
+
+
+def layer_by_layer(
+    network: Network, input_shape: Sequence[int], channels: int
+) -> Callable[[Sequence[Any], Any], tuple[Any, list[Any]]]:
+    """As ``grouped``, and besides the outputs what each layer gives before its activation, (N, K, channels, *positions) each.
+
+    Raises:
+        SettingError: If a layer names no stacked form.
+    """
+    bind = stacked_maps(network, input_shape, channels)
+
+    def forward(parameters: Sequence[Any], x: Any) -> tuple[Any, list[Any]]:
+        seen: list[Any] = []
+
+        def watched(apply: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def look(value: Any) -> Any:
+                seen.append(apply(value))
+                return seen[-1]
+
+            return look
+
+        maps = [watched(apply) for apply in bind(parameters)]
+        return network.forward(maps, _copies(x, len(parameters[0]))).transpose(0, 1), seen
+
+    return forward
+
+
+def stacked_maps(
+    network: Network, input_shape: Sequence[int], channels: int
+) -> Callable[[Sequence[Any]], list[Callable[[Any], Any]]]:
+    """From stacked parameters to what each layer computes, (N, K, …) to (N, K, …).
+
+    Raises:
+        SettingError: If a layer names no stacked form.
+    """
     parts = network.parts(tuple(input_shape), channels)
     stacks = [found for part in parts if (found := stack(part)) is not None]
     if len(stacks) < len(parts):
@@ -55,17 +97,19 @@ def grouped(network: Network, input_shape: Sequence[int], channels: int) -> Forw
         raise SettingError(message)
     biased = [part.layer.bias_shape(part.input_shape, part.channels) is not None for part in parts]
 
-    def forward(parameters: Sequence[Any], x: Any) -> Any:
+    def bind(parameters: Sequence[Any]) -> list[Callable[[Any], Any]]:
         values = iter(parameters)
-        maps = [
+        return [
             _bound(apply, next(values), next(values) if bias else None)
             for apply, bias in zip(stacks, biased, strict=True)
         ]
-        copies = len(parameters[0])
-        wide = x[:, None].expand(len(x), copies, *x.shape[1:])
-        return network.forward(maps, wide).transpose(0, 1)
 
-    return forward
+    return bind
+
+
+def _copies(x: Any, count: int) -> Any:
+    """Inputs (N, …) shown to each of so many copies, (N, K, …)."""
+    return x[:, None].expand(len(x), count, *x.shape[1:])
 
 
 def stack(part: Part) -> Callable[..., Any] | None:

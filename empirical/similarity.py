@@ -14,12 +14,13 @@ Float = NDArray[np.float64]
 
 
 class Standing(NamedTuple):
-    """Outputs against the two end states, each (...): Pearson correlation and mean squared error."""
+    """Outputs against the two end states, each (...): Pearson correlation, mean squared error, and what is neither of the two."""
 
     identity: Float
     constant: Float
     identity_mse: Float
     constant_mse: Float
+    noise: Float
 
 
 def correlation(a: Any, b: Any, axes: int = 1) -> Float:
@@ -98,7 +99,31 @@ def standing(outputs: Any, inputs: Any, constant: Any, axes: int) -> Standing:
         correlation(outputs, constant, axes),
         mean_squared_error(outputs, inputs, axes),
         mean_squared_error(outputs, constant, axes),
+        noise(outputs, inputs, constant, axes),
     )
+
+
+def noise(outputs: Any, inputs: Any, constant: Any, axes: int = 1) -> Float:
+    r"""The mean square of what is no combination of the input, of one picture and of a flat one, :math:`\|(I - P)f(x)\|^2/p`.
+
+    P projects on the span of the three; p is the number of pixels. The identity, the constant, and every blend of them
+    with any contrast have none.
+
+    Example:
+        >>> noise([1.0, 0.0, 0.0, 0.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]).round(12).item()   # 1/4 of 1, over 4
+        0.0625
+    """
+    outputs, inputs, constant = (np.asarray(value, dtype=float) for value in (outputs, inputs, constant))
+    shape, pixels = outputs.shape[-axes:], int(np.prod(outputs.shape[-axes:]))
+    lead = outputs.shape[:-axes]
+    known = (inputs, constant, np.ones(shape))
+    basis = np.stack([np.broadcast_to(value, outputs.shape).reshape((*lead, pixels)) for value in known], axis=-1)
+    left, values, _ = np.linalg.svd(basis, full_matrices=False)
+    floor = pixels * np.finfo(float).eps * values[..., :1]
+    left = left * (values > floor)[..., None, :]
+    rest = outputs.reshape((*lead, pixels, 1))
+    rest = rest - left @ (left.mT @ rest)
+    return np.asarray((rest * rest).sum(axis=(-2, -1)) / pixels)
 
 
 def _centred(a: Any, axes: int) -> Float:

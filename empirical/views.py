@@ -71,5 +71,23 @@ def grey_as_rgb(train: Array, test: Array) -> tuple[Array, Array]:
     return np.concatenate([train] * 3, axis=1), np.concatenate(colours, axis=1)
 
 
+@view
+def dead_pixels(train: Array, test: Array) -> tuple[Array, Array]:
+    """The left quarter of every training image is blank."""
+    width = train.shape[-1]
+    lit = np.arange(width) >= -(-width // 4)
+    return train * lit, test
+
+
+@view
+def half_and_blank(train: Array, test: Array) -> tuple[Array, Array]:
+    """Training on the image, a channel of half of it, and a blank one; three different images in the test.
+
+    Half the image tells more than an equal copy: rules that treat all coordinates alike, such as Adam, keep equal copies equal.
+    """
+    colours: list[Any] = [np.roll(test, shift, axis=0) for shift in range(3)]
+    return np.concatenate([train, train / 2, np.zeros_like(train)], axis=1), np.concatenate(colours, axis=1)
+
+
 def _mirrored(images: Array) -> Array:
     return np.concatenate([images, images[..., ::-1]], axis=1)

@@ -30,7 +30,8 @@ class TrainNetworks(Experiment):
     Its numbers, one for each seed: ``steps``, ``loss`` and ``reason`` of the end of training; ``unexplained``, the share
     of the targets' mean square that is left, :math:`\|f(x) - y\|^2/\|y\|^2`; and for each probe kind
     ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
-    training image, and ``identity_mse KIND`` and ``constant_mse KIND``. A flat output correlates with nothing, which
+    training image, ``identity_mse KIND`` and ``constant_mse KIND``, and ``noise KIND``, the mean square of what is
+    neither of the two (:func:`empirical.similarity.noise`). A flat output correlates with nothing, which
     counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
     differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it, (1 + seeds, C, *spatial).
 
@@ -110,23 +111,29 @@ class TrainNetworks(Experiment):
         images = self.source.images()
         chosen = images.take(self.examples).values
         ensemble = self.train(chosen, device)
-        numbers: dict[str, Any] = {
-            "steps": ensemble.steps,
-            "loss": ensemble.losses,
-            "reason": ensemble.reasons,
-            "unexplained": self.unexplained(ensemble, chosen),
-            "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
-            "notes": ensemble.notes,
-        }
-        numbers |= self.about(ensemble, chosen)
-        rest, arrays = np.delete(images.values, self.examples, axis=0), {}
-        for kind, shown in self.shown(rest, chosen).items():
+        numbers, arrays = self.ending(ensemble, chosen) | self.about(ensemble, chosen), {}
+        for kind, shown in self.shown(np.delete(images.values, self.examples, axis=0), chosen).items():
             outputs = self.outputs(ensemble, shown)
             for name, values in self.measures(outputs, shown, chosen).items():
                 means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
                 numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
-        return Outcome(numbers, arrays)
+        return Outcome(numbers, arrays | self.look(ensemble, chosen))
+
+    def look(self, ensemble: Ensemble, images: Any) -> dict[str, NDArray[Any]]:
+        """Arrays that a subclass wants besides, from the trained networks and the images (N, C, *spatial) they were trained on."""
+        return {}
+
+    def ending(self, ensemble: Ensemble, images: Any) -> dict[str, Any]:
+        """How the training on images (N, C, *spatial) ended: the numbers that do not depend on probes."""
+        return {
+            "steps": ensemble.steps,
+            "loss": ensemble.losses,
+            "reason": ensemble.reasons,
+            "unexplained": self.unexplained(ensemble, images),
+            "parameters": ensemble.network.size(ensemble.input_shape, ensemble.channels),
+            "notes": ensemble.notes,
+        }
 
     def about(self, ensemble: Ensemble, examples: Any) -> dict[str, Any]:
         """More numbers of the trained networks, for subclasses."""
