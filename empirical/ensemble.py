@@ -183,6 +183,7 @@ def check_data(network: Network, x: NDArray[Any], y: NDArray[Any]) -> None:
         message = f"inputs and targets must hold examples, (N, …), but they have shapes {x.shape} and {y.shape}. Pass at least one."
         raise SettingError(message)
     last = network.parts(x.shape[1:], y.shape[1])[-1]
+    network.check_inputs(x)
     check_shape(
         "targets",
         y,

@@ -83,6 +83,38 @@ def test_the_default_width_can_represent_the_identity_and_a_smaller_one_is_refus
         Feedforward(Linear(), depth=2, width=4).parts((5,), 5)
 
 
+def test_a_layer_that_adds_its_input_keeps_its_channels():
+    assert [part.channels for part in Feedforward(Residual(Conv(3)), depth=3).parts((2, 4, 4), 2)] == [2, 2, 2]
+    with pytest.raises(SettingError, match=r"width must be the input's 2 for a layer that adds its input, but it is 4"):
+        Feedforward(Residual(Conv(3)), depth=2, width=4).parts((2, 4, 4), 2)
+    with pytest.raises(SettingError, match=r"targets' channels must be the input's 4 .* but it is 3\. Use 4"):
+        Feedforward(Residual(Linear()), depth=2).parts((4,), 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "refused"),
+    [
+        (Feedforward(Linear(), depth=2, width=3), True),
+        (Feedforward(Linear(), depth=2, width=5), True),
+        (Feedforward(Residual(Linear()), depth=2), True),
+        (Feedforward(Linear(), depth=2, width=6), False),
+        (Feedforward(Linear(), depth=2), False),
+        (Feedforward(Linear(), depth=1), False),
+        (Feedforward(Linear(), depth=2, width=3, activation="linear"), False),
+        (Feedforward(Linear(), depth=2, width=3, residual=True), False),
+        (Feedforward(Linear(bias=True), depth=2, width=3), False),
+    ],
+    ids=str,
+)
+def test_negative_inputs_are_refused_where_a_relu_would_cut_them_off(network, refused):
+    network.check_inputs(np.zeros((2, 3)))
+    if refused:
+        with pytest.raises(SettingError, match=r"inputs must not be negative .* but one is -0\.5\. Use (width=6|res)"):
+            network.check_inputs(np.array([[0.0, 1.0, -0.5]]))
+    else:
+        network.check_inputs(np.array([[0.0, 1.0, -0.5]]))
+
+
 def test_the_size_of_a_network_counts_every_number_that_is_trained():
     for network, shape, channels in NETWORKS:
         module = build(network, shape, channels)
