@@ -187,15 +187,3 @@ def work(parameters: Sequence[NDArray[Any]], inputs: NDArray[Any]) -> int:
     """About how many products one forward pass takes."""
     pixels = int(np.prod(inputs.shape[2:])) if inputs.ndim > 2 else 1
     return sum(value.size for value in parameters) * len(inputs) * pixels
-
-
-def _keep(algorithm: Any, parameters: list[Any], places: Any) -> list[Any]:
-    """The parameters of the networks that go on, and with them what the optimiser remembers."""
-    kept = [parameter.detach()[places].clone().requires_grad_() for parameter in parameters]
-    for old, new in zip(parameters, kept, strict=True):
-        state = algorithm.state.pop(old, {})
-        algorithm.state[new] = {
-            name: value[places] if getattr(value, "shape", ()) == old.shape else value for name, value in state.items()
-        }
-    algorithm.param_groups[0]["params"] = kept
-    return kept
