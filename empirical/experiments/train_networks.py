@@ -31,8 +31,9 @@ class TrainNetworks(Experiment):
     of the targets' mean square that is left, :math:`\|f(x) - y\|^2/\|y\|^2`; and for each probe kind
     ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
     training image, and ``identity_mse KIND`` and ``constant_mse KIND``. A flat output correlates with nothing, which
-    counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
-    differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it, (1 + seeds, C, *spatial).
+    counts as 0; a network that diverged, or whose outputs are not finite, has None. ``parameters`` is the size of one
+    network, ``notes`` what was done differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it,
+    (1 + seeds, C, *spatial).
 
     Args:
         network: Which network.
@@ -123,9 +124,10 @@ class TrainNetworks(Experiment):
         for kind in self.probes:
             shown = probes(kind, self.probe_count, images.values, chosen[0], others=other)
             outputs = self.outputs(ensemble, shown)
+            whole = ~ensemble.diverged & np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
             for name, values in standing(outputs, shown, chosen[0], shown.ndim - 1)._asdict().items():
-                means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
-                numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
+                means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)  # NaN: a flat output
+                numbers[f"{name} {kind}"] = np.where(whole, means, np.nan)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
         return Outcome(numbers, arrays)
 
