@@ -1,5 +1,7 @@
 """Networks of any depth, and many at once: every backend is torch's own modules, one after the other."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from theory.setting import Setting
 from theory.starts import Gaussian, TorchDefault
 
 torch = pytest.importorskip("torch", reason="networks are torch modules")
+pad = importlib.import_module("empirical.modules").pad  # which imports torch
 
 START = Gaussian(0.4)
 NETWORKS = [
@@ -52,6 +55,22 @@ def test_a_backend_computes_what_separate_modules_compute(name, network, shape, 
         expected = module(x).detach()
         size = float(expected.abs().max()) + float(x.abs().max())
         torch.testing.assert_close(outputs[copy], expected, rtol=0, atol=4 * 100 * 4 * size * 2.0**-52)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "zeros"])
+@pytest.mark.parametrize("pads", [[(2, 1)], [(0, 2), (1, 0)], [(1, 1), (2, 0), (0, 3)], [(0, 0), (0, 0)]], ids=str)
+def test_padding_is_torchs_own_and_so_is_its_gradient(mode, pads):
+    x = inputs((2, *(4 + axis for axis in range(len(pads)))))
+    own, torchs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    flat = [pixels for pair in reversed(pads) for pixels in pair]
+    expected = torch.nn.functional.pad(torchs, flat, mode="constant" if mode == "zeros" else mode)
+    padded = pad(own, pads, mode)
+    assert torch.equal(padded, expected)
+    weights = torch.tensor(np.random.default_rng(1).integers(-8, 9, padded.shape)).double()  # whole: sums are exact
+    for value, leaf in ((padded, own), (expected, torchs)):
+        (value * weights).sum().backward()
+        assert leaf.grad is not None
+    assert torch.equal(own.grad, torchs.grad)
 
 
 def test_a_network_is_its_layers_by_hand():
