@@ -80,6 +80,7 @@ class Batch:
     dtype: str
     backend_name: str
     compiled: bool
+    tf32: bool = False
 
     def train(
         self, seeds: Sequence[int], progress: Callable[[int], None] | None = None
@@ -96,7 +97,7 @@ class Batch:
         slope = self.slope(forward, x, y)
         running = Running(self, [torch.tensor(value, **kind, requires_grad=True) for value in drawn])
         seen = []
-        with quiet_padding(), full_precision(), few_threads(work(drawn, self.inputs)):
+        with quiet_padding(), full_precision(self.tf32), few_threads(work(drawn, self.inputs)):
             for step in range(self.stop.steps + 1):
                 if step in self.record and self.observe is not None:
                     with torch.no_grad():
@@ -123,7 +124,9 @@ class Batch:
 
     def release(self) -> None:
         """Gives cached memory back to the device."""
-        import_torch().cuda.empty_cache()
+        torch = import_torch()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 class Running:

@@ -53,6 +53,7 @@ class TrainNetworks(Experiment):
         dtype: "float32" or "float64".
         backend: "auto", "grouped", "vmap" or "loop".
         compiled: Whether torch compiles the gradient.
+        tf32: Whether a GPU may use TF32.
 
     Example:
         >>> from theory.layers import Linear
@@ -80,6 +81,7 @@ class TrainNetworks(Experiment):
     dtype: str = "float32"
     backend: str = "auto"
     compiled: bool = False
+    tf32: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -149,6 +151,7 @@ class TrainNetworks(Experiment):
             dtype=self.dtype,
             backend_name=self.backend,
             compiled=self.compiled,
+            tf32=self.tf32,
             **more,
         )
 
