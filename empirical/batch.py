@@ -80,6 +80,7 @@ class Batch:
     dtype: str
     backend_name: str
     compiled: bool
+    tf32: bool = False
 
     def train(
         self, seeds: Sequence[int], progress: Callable[[int], None] | None = None
@@ -96,7 +97,7 @@ class Batch:
         slope = self.slope(forward, x, y)
         running = Running(self, [torch.tensor(value, **kind, requires_grad=True) for value in drawn])
         seen = []
-        with quiet_padding(), full_precision(), few_threads(work(drawn, self.inputs)):
+        with quiet_padding(), full_precision(self.tf32), few_threads(work(drawn, self.inputs)):
             for step in range(self.stop.steps + 1):
                 if step in self.record and self.observe is not None:
                     with torch.no_grad():
@@ -123,7 +124,9 @@ class Batch:
 
     def release(self) -> None:
         """Gives cached memory back to the device."""
-        import_torch().cuda.empty_cache()
+        torch = import_torch()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 class Running:
@@ -187,15 +190,3 @@ def work(parameters: Sequence[NDArray[Any]], inputs: NDArray[Any]) -> int:
     """About how many products one forward pass takes."""
     pixels = int(np.prod(inputs.shape[2:])) if inputs.ndim > 2 else 1
     return sum(value.size for value in parameters) * len(inputs) * pixels
-
-
-def _keep(algorithm: Any, parameters: list[Any], places: Any) -> list[Any]:
-    """The parameters of the networks that go on, and with them what the optimiser remembers."""
-    kept = [parameter.detach()[places].clone().requires_grad_() for parameter in parameters]
-    for old, new in zip(parameters, kept, strict=True):
-        state = algorithm.state.pop(old, {})
-        algorithm.state[new] = {
-            name: value[places] if getattr(value, "shape", ()) == old.shape else value for name, value in state.items()
-        }
-    algorithm.param_groups[0]["params"] = kept
-    return kept

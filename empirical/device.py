@@ -65,13 +65,17 @@ def construct(named: Named, **more: Any) -> Any:
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """TF32 off and deterministic algorithms in cuDNN, restored afterwards: float32 then has the unit roundoff of its budget."""
+def full_precision(tf32: bool = False) -> Iterator[None]:
+    """TF32 off and deterministic algorithms in cuDNN, restored afterwards: float32 then has the unit roundoff of its budget.
+
+    Args:
+        tf32: Whether products may round their factors to 10 bits after all, which is many times faster on some cards.
+    """
     torch = import_torch()
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before

@@ -58,13 +58,27 @@ class Ensemble:
         return np.array([reason == "diverged" for reason in self.reasons])
 
     def outputs(self, x: Any, backend_name: str = "auto") -> NDArray[Any]:
-        """What the networks make of x, (K, N, *output shape), on the device and in the dtype of the training."""
-        torch = import_torch()
+        """What the networks make of x, (K, N, *output shape), on the device and in the dtype of the training, without TF32.
+
+        Raises:
+            SettingError: If the device has not even memory for one network; fewer at once are tried before.
+        """
+        torch, x, count = import_torch(), np.asarray(x), len(self.seeds)
         forward = backend(backend_name, self.network, self.input_shape, self.channels)
-        with torch.no_grad(), quiet_padding(), full_precision(), few_threads(work(self.parameters, np.asarray(x))):
-            parameters = [torch.as_tensor(value, device=self.device) for value in self.parameters]
-            shown = torch.as_tensor(np.asarray(x), dtype=parameters[0].dtype, device=self.device)
+        size, parts = count, list[NDArray[Any]]()
+
+        def computed(chunk: slice) -> NDArray[Any]:
+            parameters = [torch.as_tensor(value[chunk], device=self.device) for value in self.parameters]
+            shown = torch.as_tensor(x, dtype=parameters[0].dtype, device=self.device)
             return forward(parameters, shown).cpu().numpy()  # type: ignore[no-any-return]
+
+        with torch.no_grad(), quiet_padding(), full_precision(), few_threads(work(self.parameters, x)):
+            while (done := sum(map(len, parts))) < count:
+                try:
+                    parts.append(computed(slice(done, done + size)))
+                except torch.OutOfMemoryError:
+                    size = smaller(min(size, count - done), self.device)
+        return np.concatenate(parts)
 
 
 def train_ensemble(
@@ -85,6 +99,7 @@ def train_ensemble(
     compiled: bool = False,
     batch: int | None = None,
     progress: Callable[[int], None] | None = None,
+    tf32: bool = False,
 ) -> Ensemble:
     r"""Trains the networks of several seeds side by side, full batch, each exactly as if it were alone (up to rounding).
 
@@ -100,8 +115,8 @@ def train_ensemble(
         stop: When each network's training ends.
         loss: "half_sum" or "mse", of each network.
         weight_decay: Torch's.
-        record: Steps at which ``observe`` is called with (step, members that are still trained, forward); forward takes
-            torch inputs (N, …) to outputs (members, N, …) without gradients.
+        record: Steps up to ``stop.steps`` at which ``observe`` is called with (step, members that are still trained,
+            forward); forward takes torch inputs (N, …) to outputs (members, N, …) without gradients.
         observe: What is to be remembered of them: nothing else is held.
         device: "auto", "cpu" or "cuda".
         dtype: "float32" or "float64".
@@ -109,6 +124,7 @@ def train_ensemble(
         compiled: Whether ``torch.compile`` compiles the gradient: it pays for long training on a GPU.
         batch: How many networks at once; None is all. When memory runs out it is halved, and ``notes`` says so.
         progress: Called with the steps done, now and then.
+        tf32: Whether a GPU may round the factors of products to 10 bits: faster, and outside of every float32 budget.
 
     Returns:
         The trained networks. The same seeds, device and batch give the same bits; another batch agrees to rounding,
@@ -124,6 +140,7 @@ def train_ensemble(
     one_of("dtype", dtype, DTYPES)
     one_of("loss", loss, LOSSES)
     check_optimizer(optimizer)
+    check_record(record, observe, stop.steps)
     x, y = real_array("inputs", inputs), real_array("targets", targets)
     check_data(network, x, y)
     job = Batch(
@@ -140,6 +157,7 @@ def train_ensemble(
         dtype,
         backend_name,
         compiled,
+        tf32,
     )
     size, ended, records, notes = len(seeds) if batch is None else batch, list[Ended](), list[Any](), list[str]()
     while len(ended) < len(seeds):
@@ -147,16 +165,43 @@ def train_ensemble(
         try:
             finished, seen = job.train([seeds[index] for index in chunk], progress)
         except import_torch().OutOfMemoryError:
-            if len(chunk) == 1:
-                message = f"{job.device} must have memory for one network, but it has not. Use a narrower network or another device."
-                raise SettingError(message) from None
-            size = math.ceil(len(chunk) / 2)
+            finished = []
+        if not finished:  # not inside except: the traceback holds the memory
             job.release()
+            size = smaller(len(chunk), job.device)
             notes.append(f"out of memory: {size} networks at once instead of {len(chunk)}")
             continue
         ended += finished
         records += [(step, tuple(chunk[member] for member in members), value) for step, members, value in seen]
     return _joined(network, seeds, ended, records, notes, job)
+
+
+def smaller(size: int, device: str) -> int:
+    """Half as many networks, where so many were too many.
+
+    Raises:
+        SettingError: If it was one.
+    """
+    if size == 1:
+        message = (
+            f"{device} must have memory for one network, but it has not. Use a narrower network or another device."
+        )
+        raise SettingError(message) from None
+    return math.ceil(size / 2)
+
+
+def check_record(record: Sequence[int], observe: Observer | None, last: int) -> None:
+    """Refuses steps that never come, and steps at which nobody looks.
+
+    Raises:
+        SettingError: With the step.
+    """
+    if outside := [step for step in record if not 0 <= step <= last]:
+        message = f"record must hold steps from 0 to {last}, but it holds {outside[0]}. Train longer, or leave it out."
+        raise SettingError(message)
+    if len(record) > 0 and observe is None:
+        message = f"observe must be given to record steps {list(record)}, but it is None. Pass a function."
+        raise SettingError(message)
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
@@ -183,6 +228,7 @@ def check_data(network: Network, x: NDArray[Any], y: NDArray[Any]) -> None:
         message = f"inputs and targets must hold examples, (N, …), but they have shapes {x.shape} and {y.shape}. Pass at least one."
         raise SettingError(message)
     last = network.parts(x.shape[1:], y.shape[1])[-1]
+    network.check_inputs(x)
     check_shape(
         "targets",
         y,

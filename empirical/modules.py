@@ -15,9 +15,32 @@ PAD_MODES = {"zeros": "constant"}  # torch's name where it is not the layer's
 
 
 def pad(x: Any, pads: Sequence[tuple[int, int]], mode: str) -> Any:
-    """Pads the spatial axes, the first axis first (torch counts them from the last)."""
+    """Pads the spatial axes, the first axis first (torch counts them from the last).
+
+    By slices where torch's own padding has a backward pass that adds up in any order on a GPU: results repeat bit by bit.
+    """
+    if mode in BORDERS:
+        for axis, (before, after) in enumerate(pads, start=x.ndim - len(pads)):
+            x = torch.cat(BORDERS[mode](x, axis, before, after), dim=axis) if before or after else x
+        return x
     flat = [pixels for pair in reversed(list(pads)) for pixels in pair]
     return functional.pad(x, flat, mode=PAD_MODES.get(mode, mode)) if any(flat) else x
+
+
+def _reflected(x: Any, axis: int, before: int, after: int) -> list[Any]:
+    size = x.shape[axis]
+    first, last = x.narrow(axis, 1, before), x.narrow(axis, size - 1 - after, after)
+    return [first.flip(axis), x, last.flip(axis)]
+
+
+def _replicated(x: Any, axis: int, before: int, after: int) -> list[Any]:
+    def repeat(place: int, count: int) -> Any:
+        return x.narrow(axis, place, 1).expand(*x.shape[:axis], count, *x.shape[axis + 1 :])
+
+    return [repeat(0, before), x, repeat(x.shape[axis] - 1, after)]
+
+
+BORDERS = {"reflect": _reflected, "replicate": _replicated}
 
 
 class LocallyConnected(torch.nn.Module):  # type: ignore[misc]

@@ -38,6 +38,9 @@ class Network(Component):
         """The output, given what each layer computes."""
         self.lacks("forward", "how its layers are put together")
 
+    def check_inputs(self, inputs: NDArray[Any]) -> None:
+        """Refuses inputs, (N, *input_shape), on which the network could not be the identity."""
+
     def draw(self, seed: int, input_shape: Shape, channels: int) -> list[tuple[Any, Any]]:
         """Initial weights and biases (None without), layer by layer, in torch's shapes."""
         self.lacks("draw", "which draws a start")
@@ -61,7 +64,7 @@ class Feedforward(Network):
         layer: Each of the layers; its ``bias`` is the network's.
         depth: How many layers, at least 1.
         width: Channels (or units) between them; None: enough for the identity, twice the input's with a ReLU
-            (:math:`x = \sigma(x) - \sigma(-x)`), as many as the input's without.
+            (:math:`x = \sigma(x) - \sigma(-x)`), as many as the input's without, and around layers with a skip of their own.
         activation: "relu" or "linear".
         residual: Whether a layer's input is added to its output wherever the two have the same shape.
         start: How every layer starts.
@@ -99,10 +102,12 @@ class Feedforward(Network):
         """The layers.
 
         Raises:
-            SettingError: If the width is below the input's: the network could not be the identity.
+            SettingError: If the width is below the input's: the network could not be the identity. If a layer that adds its
+                input would have other outputs than inputs.
         """
         needed = input_shape[0]
-        width = (needed * (2 if self.activation == "relu" else 1)) if self.width is None else self.width
+        double = self.activation == "relu" and not self.layer.skips
+        width = (needed * (2 if double else 1)) if self.width is None else self.width
         if self.depth > 1 and width < needed:
             message = (
                 f"width must be at least the input's {needed} for the network to be able to be the identity, but it is {width}. "
@@ -113,9 +118,30 @@ class Feedforward(Network):
         for number in range(self.depth):
             out = channels if number == self.depth - 1 else width
             self.layer.check(shape)
+            if self.layer.skips and out != shape[0]:
+                what = "targets' channels" if number == self.depth - 1 else "width"
+                message = f"{what} must be the input's {shape[0]} for a layer that adds its input, but it is {out}. Use {shape[0]}."
+                raise SettingError(message)
             parts.append(Part(self.layer, shape, out))
             shape = self.layer.output_shape(shape, out)
         return parts
+
+    def check_inputs(self, inputs: NDArray[Any]) -> None:
+        """Refuses negative inputs where a ReLU would cut them off: without bias, skip or doubled width.
+
+        Raises:
+            SettingError: With the width that would do.
+        """
+        needed = 2 * inputs.shape[1]
+        cut = self.depth > 1 and self.activation == "relu" and not (self.residual or self.layer.bias)
+        narrow = self.layer.skips or (self.width is not None and self.width < needed)
+        if cut and narrow and (least := float(inputs.min())) < 0:
+            repair = "Use residual=True instead." if self.layer.skips else f"Use width={needed}."
+            message = (
+                f"inputs must not be negative for a ReLU network of this width without biases to be able to be the identity, "
+                f"but one is {least:.3g}. {repair}"
+            )
+            raise SettingError(message)
 
     def forward(self, maps: Sequence[Callable[[Any], Any]], x: Any) -> Any:
         """Layer, activation, skip."""

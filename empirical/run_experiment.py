@@ -104,7 +104,7 @@ def run_and_store(task: Task) -> tuple[str, str]:
             checked(outcome)
     except SettingError as error:
         return _failed(task, store, str(error))
-    except Exception as error:  # of one experiment: the others go on
+    except (Exception, SystemExit) as error:  # of one experiment: the others go on
         place = traceback.extract_tb(error.__traceback__)[-1]
         return _failed(task, store, f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})")
     try:

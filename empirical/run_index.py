@@ -11,7 +11,7 @@ from typing import Any
 
 from empirical.run_folder import ARRAYS, RESULT, SETTING, NewerFormatError, read_run
 from empirical.run_table import Record, RunTable, record
-from empirical.store import FAILED, RunStore
+from empirical.store import FAILED, MARK, RunStore
 from theory.component import one_of
 from theory.errors import DataError, SettingError
 
@@ -85,6 +85,8 @@ class RunIndex:
     def _fresh(self) -> sqlite3.Connection:
         """The index, brought up to date; in memory if the folder cannot be written to."""
         path = self.store.folder / FILE
+        if not (self.store.folder / MARK).exists():  # no store of ours: nothing is written to it
+            return self._opened(":memory:")
         for place in (path, path, ":memory:"):
             with suppress(sqlite3.Error):  # it is broken, or cannot be written
                 return self._opened(place)

@@ -98,6 +98,8 @@ class RunStore:
         run = RunFolder(experiment.to_toml(), _origin(device) | {"numbers": checked(outcome)}, outcome.arrays)
         if folder.exists() and read_outcome(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.unlink(missing_ok=True)  # a file of that name
         run.write(folder)
         shutil.rmtree(self.folder / FAILED / folder.name, ignore_errors=True)
 

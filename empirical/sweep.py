@@ -134,6 +134,11 @@ def _choices(table: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
     if not every or not every[0]:
         message = f"{name} must have a [grid] of what is varied, but it has none. Add [grid] with lists, such as seed = [0, 1, 2]."
         raise SettingError(message)
+    for axes in every:
+        names = [key for axis in axes for key in axis[0]]
+        if twice := [key for key in dict.fromkeys(names) if names.count(key) > 1]:
+            message = f"{name} must vary each field in one place, but {twice[0]} stands in two tables. Leave out one."
+            raise SettingError(message)
     if (count := sum(math.prod(map(len, axes)) for axes in every)) > MOST:
         message = f"{name} must have at most {MOST} experiments, but it has {count}. Split it."
         raise SettingError(message)

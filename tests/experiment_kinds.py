@@ -71,6 +71,8 @@ class TestedTrouble(Experiment):
                 raise SettingError(message)
             case "mistake":
                 return {}["absent"]
+            case "leaves":
+                raise SystemExit(2)
             case "memory":
                 raise MemoryError
             case "interrupt":

@@ -1,10 +1,12 @@
 """Ensembles: each network is trained as if it were alone, ends by its own rule, and repeats bit by bit."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
 
+from empirical.backends import backend
 from empirical.batch import Batch, Stop
 from empirical.device import import_torch
 from empirical.ensemble import train_ensemble
@@ -179,6 +181,68 @@ def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing(monkeypatch)
         run()
 
 
+def test_outputs_are_computed_in_parts_where_the_memory_does_not_hold_all(monkeypatch):
+    ensemble = run()
+    whole, tried = ensemble.outputs(IMAGES), []
+
+    def short_of_memory(name, *network):
+        forward = backend(name, *network)
+
+        def short(parameters, x):
+            tried.append(len(parameters[0]))
+            if tried[-1] > 1:
+                raise import_torch().OutOfMemoryError
+            return forward(parameters, x)
+
+        return short
+
+    monkeypatch.setattr("empirical.ensemble.backend", short_of_memory)
+    np.testing.assert_allclose(ensemble.outputs(IMAGES), whole, rtol=0, atol=1e-12)
+    assert tried == [3, 2, 1, 1, 1]
+
+    def no_memory(name, *network):
+        def short(parameters, x):
+            raise import_torch().OutOfMemoryError
+
+        return short
+
+    monkeypatch.setattr("empirical.ensemble.backend", no_memory)
+    with pytest.raises(SettingError, match="must have memory for one network"):
+        ensemble.outputs(IMAGES)
+
+
+def test_memory_is_given_back_when_nothing_holds_what_ran_out_of_it(monkeypatch):
+    """An exception's traceback holds the tensors of every function that it left."""
+    held = []
+
+    class Large:
+        """Stands for a batch's tensors."""
+
+    def short_of_memory(self, seeds, progress=None):
+        large = Large()
+        held.append(weakref.ref(large))
+        raise import_torch().OutOfMemoryError
+
+    monkeypatch.setattr(Batch, "train", short_of_memory)
+    monkeypatch.setattr(Batch, "release", lambda self: freed.append(held[-1]() is None))
+    freed = []
+    with pytest.raises(SettingError, match="must have memory for one network"):
+        run()
+    assert freed == [True, True, True]  # of 3, 2 and 1 networks
+
+
+def test_tf32_is_off_unless_asked_for():
+    for wanted in (False, True):
+        seen = run(
+            stop=Stop(1),
+            record=[0],
+            observe=lambda *_: (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32),
+            **({"tf32": True} if wanted else {}),
+        ).records
+        assert seen[0][2] == (wanted, wanted)
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_what_is_observed_is_all_that_is_held_and_knows_its_members():
     seen = run(
         optimizer=Adam(0.01),
@@ -202,6 +266,9 @@ def test_outputs_are_those_of_the_trained_networks():
     ("change", "words"),
     [
         ({"seeds": ()}, "seeds must hold at least one"),
+        ({"record": [0, 41], "observe": print}, r"record must hold steps from 0 to 40, but it holds 41"),
+        ({"record": [-1], "observe": print}, r"record must hold steps from 0 to 40, but it holds -1"),
+        ({"record": [1]}, "observe must be given"),
         ({"batch": 0}, "batch must be a number at least 1"),
         ({"optimizer": GradientFlow()}, "optimizer must take steps"),
         ({"optimizer": AveragedDescent(0.1)}, "optimizer must be a plain full-batch rule"),

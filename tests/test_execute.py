@@ -118,6 +118,7 @@ def test_an_experiment_that_always_kills_its_worker_is_given_up_and_the_others_a
         ("refuses", "seed must be lucky, but it is 13. Choose another."),
         ("mistake", "KeyError: 'absent' ("),
         ("memory", "MemoryError: ("),
+        ("leaves", "SystemExit: 2 ("),
         ("nothing", "an experiment's run must return an Outcome, but it returned NoneType"),
         ("objects", "an outcome's arrays must hold numbers, but 'a' holds objects"),
         ("words", "an outcome's numbers must be numbers, words, truth values"),

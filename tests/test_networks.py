@@ -1,5 +1,7 @@
 """Networks of any depth, and many at once: every backend is torch's own modules, one after the other."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from theory.setting import Setting
 from theory.starts import Gaussian, TorchDefault
 
 torch = pytest.importorskip("torch", reason="networks are torch modules")
+pad = importlib.import_module("empirical.modules").pad  # which imports torch
 
 START = Gaussian(0.4)
 NETWORKS = [
@@ -54,6 +57,22 @@ def test_a_backend_computes_what_separate_modules_compute(name, network, shape, 
         torch.testing.assert_close(outputs[copy], expected, rtol=0, atol=4 * 100 * 4 * size * 2.0**-52)
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "zeros"])
+@pytest.mark.parametrize("pads", [[(2, 1)], [(0, 2), (1, 0)], [(1, 1), (2, 0), (0, 3)], [(0, 0), (0, 0)]], ids=str)
+def test_padding_is_torchs_own_and_so_is_its_gradient(mode, pads):
+    x = inputs((2, *(4 + axis for axis in range(len(pads)))))
+    own, torchs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    flat = [pixels for pair in reversed(pads) for pixels in pair]
+    expected = torch.nn.functional.pad(torchs, flat, mode="constant" if mode == "zeros" else mode)
+    padded = pad(own, pads, mode)
+    assert torch.equal(padded, expected)
+    weights = torch.tensor(np.random.default_rng(1).integers(-8, 9, padded.shape)).double()  # whole: sums are exact
+    for value, leaf in ((padded, own), (expected, torchs)):
+        (value * weights).sum().backward()
+        assert leaf.grad is not None
+    assert torch.equal(own.grad, torchs.grad)
+
+
 def test_a_network_is_its_layers_by_hand():
     network = Feedforward(Linear(bias=True), depth=3, width=4, residual=True, start=START)
     first, second, third = network.draw(0, (4,), 2)
@@ -81,6 +100,38 @@ def test_the_default_width_can_represent_the_identity_and_a_smaller_one_is_refus
     assert [part.channels for part in Feedforward(Linear(), depth=3, activation="linear").parts((5,), 5)] == [5, 5, 5]
     with pytest.raises(SettingError, match=r"width must be at least the input's 5 .* but it is 4\. Use 5"):
         Feedforward(Linear(), depth=2, width=4).parts((5,), 5)
+
+
+def test_a_layer_that_adds_its_input_keeps_its_channels():
+    assert [part.channels for part in Feedforward(Residual(Conv(3)), depth=3).parts((2, 4, 4), 2)] == [2, 2, 2]
+    with pytest.raises(SettingError, match=r"width must be the input's 2 for a layer that adds its input, but it is 4"):
+        Feedforward(Residual(Conv(3)), depth=2, width=4).parts((2, 4, 4), 2)
+    with pytest.raises(SettingError, match=r"targets' channels must be the input's 4 .* but it is 3\. Use 4"):
+        Feedforward(Residual(Linear()), depth=2).parts((4,), 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "refused"),
+    [
+        (Feedforward(Linear(), depth=2, width=3), True),
+        (Feedforward(Linear(), depth=2, width=5), True),
+        (Feedforward(Residual(Linear()), depth=2), True),
+        (Feedforward(Linear(), depth=2, width=6), False),
+        (Feedforward(Linear(), depth=2), False),
+        (Feedforward(Linear(), depth=1), False),
+        (Feedforward(Linear(), depth=2, width=3, activation="linear"), False),
+        (Feedforward(Linear(), depth=2, width=3, residual=True), False),
+        (Feedforward(Linear(bias=True), depth=2, width=3), False),
+    ],
+    ids=str,
+)
+def test_negative_inputs_are_refused_where_a_relu_would_cut_them_off(network, refused):
+    network.check_inputs(np.zeros((2, 3)))
+    if refused:
+        with pytest.raises(SettingError, match=r"inputs must not be negative .* but one is -0\.5\. Use (width=6|res)"):
+            network.check_inputs(np.array([[0.0, 1.0, -0.5]]))
+    else:
+        network.check_inputs(np.array([[0.0, 1.0, -0.5]]))
 
 
 def test_the_size_of_a_network_counts_every_number_that_is_trained():

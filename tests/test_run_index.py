@@ -180,6 +180,7 @@ def test_a_folder_that_is_not_there_is_refused_and_an_empty_one_has_no_rows(tmp_
         rows(RunStore(tmp_path / "absent"))
     assert rows(RunStore(tmp_path), "seed = 1", ("seed",)) == []
     assert RunIndex(RunStore(tmp_path)).table().text() == "no runs"
+    assert list(tmp_path.iterdir()) == []  # a folder of somebody else's: nothing is written to it
 
 
 def test_whole_numbers_of_any_size_can_be_stored_and_asked_for(tmp_path):

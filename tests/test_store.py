@@ -52,6 +52,13 @@ def test_half_a_folder_counts_as_absent_and_is_rewritten(store, name):
     assert names(store) == sorted([MARK, RUN.key()])
 
 
+def test_a_file_in_the_place_of_a_folder_counts_as_absent_and_is_replaced(store):
+    store.path(RUN).write_text("no folder")
+    assert store.get(RUN) is None
+    store.put(RUN, OUTCOME)
+    assert store.get(RUN).numbers == OUTCOME.numbers
+
+
 def test_a_result_without_numbers_counts_as_absent(store):
     RunFolder(RUN.to_toml(), {"device": "cpu"}).write(store.path(RUN))
     assert store.get(RUN) is None

@@ -142,6 +142,29 @@ def test_the_rules_of_the_cosine_are_refused_only_where_they_fail():
     assert Table(Result(experiment, Outcome({}, shifted)), 10).worst("c") > 1
 
 
+@pytest.mark.parametrize("name", ["cosine x", "cosine constant", "correlation x", "correlation constant"])
+def test_a_sample_with_a_number_that_is_none_is_not_passed_over(name):
+    """Python's max passes over NaN unless it comes first."""
+    study, scale = CosineOfOneLayer(), Scale()
+    results = []
+    for number, experiment in enumerate(study.experiments(scale)):
+        arrays = experiment.with_values(count=20, source=scale.images(4)).run().arrays
+        if number == 1:
+            arrays[name][0, 2, 3] = np.nan
+        results.append(Result(experiment.with_values(source=scale.images(4)), Outcome({}, arrays)))
+    by_name = {finding.says: finding.verdict for finding in study.account(scale, results).findings}
+    kind = "mean cosines" if name.startswith("cosine") else "mean Pearson correlations"
+    assert by_name[f"{kind}, start N(0, 1/d)"] == "disagrees"
+
+
+def test_a_claim_without_a_sample_is_not_run():
+    study, scale = CosineOfOneLayer(), Scale()
+    experiment = study.experiments(scale)[-1]  # torch's start: the Gaussian ones have failed
+    arrays = experiment.with_values(count=20).run().arrays
+    findings = study.account(scale, [Result(experiment, Outcome({}, arrays))]).findings
+    assert [finding.verdict for finding in findings[:4]] == ["not run"] * 4
+
+
 def test_a_test_image_that_is_the_example_is_refused():
     with pytest.raises(SettingError, match="tests must be other images"):
         SampleNetworks(example=3, tests=(3,)).shown()
@@ -157,6 +180,8 @@ def test_a_threshold_that_is_one_off_disagrees(shift):
     account = study.account(Scale(), [Result(experiment, Outcome(numbers))])
     assert account.findings[0].verdict == ("agrees" if shift == 0 else "disagrees")
     assert account.rows[0][5] == true
+    diverged = numbers | {"errors": [[None, None] if row == computed - 1 else pair for row, pair in enumerate(errors)]}
+    assert study.account(Scale(), [Result(experiment, Outcome(diverged))]).findings[0].verdict == "disagrees"
     late = study.account(Scale(), [Result(experiment, Outcome(numbers | {"arrived": False}))])
     assert late.findings[0].verdict == "not run"
 

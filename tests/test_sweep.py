@@ -117,6 +117,12 @@ ERRORS = [
         "combinations.",
     ),
     (
+        f"{BASE}[grid]\nseed = [1]\n[zip]\nseed = [1, 2]",
+        "the sweep must vary each field in one place, but seed stands in two tables",
+        "Leave out one.",
+    ),
+    (f"{BASE}[grid]\nseed = [1]\n[[grids]]\nseed = [1, 2]", "the sweep must vary each field in one place", "one."),
+    (
         f"{BASE}[grid]\nseed = {list(range(1001))}\ntimes = {[[i] for i in range(1000)]}",
         "the sweep must have at most 1000000",
         "Split it.",

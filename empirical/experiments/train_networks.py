@@ -31,9 +31,10 @@ class TrainNetworks(Experiment):
     of the targets' mean square that is left, :math:`\|f(x) - y\|^2/\|y\|^2`; and for each probe kind
     ``identity KIND`` and ``constant KIND``, the mean Pearson correlation of the output with the input and with the first
     training image, ``identity_mse KIND`` and ``constant_mse KIND``, and ``noise KIND``, the mean square of what is
-    neither of the two (:func:`empirical.similarity.noise`). A flat output correlates with nothing, which
-    counts as 0; a network that diverged has None. ``parameters`` is the size of one network, ``notes`` what was done
-    differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it, (1 + seeds, C, *spatial).
+    neither of the two (:func:`empirical.similarity.noise`). A flat output correlates with nothing, which counts as 0; a
+    network that diverged, or whose outputs are not finite, has None. ``parameters`` is the size of one network, ``notes``
+    what was done differently. Its arrays: ``KIND``, the first probe and the outputs of all seeds for it,
+    (1 + seeds, C, *spatial).
 
     Args:
         network: Which network.
@@ -53,6 +54,7 @@ class TrainNetworks(Experiment):
         dtype: "float32" or "float64".
         backend: "auto", "grouped", "vmap" or "loop".
         compiled: Whether torch compiles the gradient.
+        tf32: Whether a GPU may use TF32.
 
     Example:
         >>> from theory.layers import Linear
@@ -80,6 +82,7 @@ class TrainNetworks(Experiment):
     dtype: str = "float32"
     backend: str = "auto"
     compiled: bool = False
+    tf32: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -114,9 +117,10 @@ class TrainNetworks(Experiment):
         numbers, arrays = self.ending(ensemble, chosen) | self.about(ensemble, chosen), {}
         for kind, shown in self.shown(np.delete(images.values, self.examples, axis=0), chosen).items():
             outputs = self.outputs(ensemble, shown)
+            whole = ~ensemble.diverged & np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
             for name, values in self.measures(outputs, shown, chosen).items():
-                means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)
-                numbers[f"{name} {kind}"] = np.where(ensemble.diverged, np.nan, means)
+                means = np.nan_to_num(values, nan=0.0, posinf=np.inf).mean(axis=1)  # NaN: a flat output
+                numbers[f"{name} {kind}"] = np.where(whole, means, np.nan)
             arrays[kind] = np.concatenate([shown[:1], outputs[:, 0]]).astype(np.float32)
         return Outcome(numbers, arrays | self.look(ensemble, chosen))
 
@@ -166,6 +170,7 @@ class TrainNetworks(Experiment):
             dtype=self.dtype,
             backend_name=self.backend,
             compiled=self.compiled,
+            tf32=self.tf32,
             **more,
         )
 

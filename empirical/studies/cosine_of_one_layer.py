@@ -1,6 +1,7 @@
 """The cosine of a trained layer's output with the input and with the training picture: ρ² and ρ, and where that fails."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from empirical.experiments.sample_networks import SampleNetworks
 from empirical.studies.chance import LEVEL, moments
 from empirical.studies.finding import Finding, agreement
+from empirical.studies.samples import largest
 from empirical.studies.study import Account, Result, Scale, Study
 from numerics.arrays import Float
 from numerics.predictor import Predictor
@@ -61,15 +63,17 @@ class CosineOfOneLayer(Study):
         against = f"central limit theorem, level {LEVEL:g} over all comparisons"
         small, kurtosis = f"1/(2d) and chance, {against}", f"its kurtosis and chance, {against}"
         findings = [
-            agreement("mean cosines, start N(0, 1/d)", worst(gaussian, "cosine"), against),
-            agreement("mean Pearson correlations, start N(0, 1/d)", worst(gaussian, "correlation"), against),
-            agreement("the rules ρ and ρ² for the cosine, start N(0, 1/d)", max(one.rule() for one in gaussian), small),
+            judged("mean cosines, start N(0, 1/d)", gaussian, lambda one: one.worst("cosine"), against),
+            judged(
+                "mean Pearson correlations, start N(0, 1/d)", gaussian, lambda one: one.worst("correlation"), against
+            ),
+            judged("the rules ρ and ρ² for the cosine, start N(0, 1/d)", gaussian, Table.rule, small),
             refused("ρ and ρ² are refused for Pearson's correlation", gaussian[1:], "correlation"),
         ]
         if default:
             says = "cosines and correlations under torch's start are those of a Gaussian start of its variance"
             findings += [
-                agreement(says, worst(default, "c"), kurtosis),
+                judged(says, default, lambda one: one.worst("c"), kurtosis),
                 refused("ρ and ρ² are refused for the cosine under torch's start", default, "cosine"),
             ]
         columns = ("start", "d", "ρ", *(f"{name}{mark}" for name in NAMES for mark in ("", " predicted")))
@@ -130,7 +134,7 @@ class Table:
     def worst(self, kind: str) -> float:
         """The largest gap to the closed form ÷ its room, over the names that begin so."""
         names = [name for name in NAMES if name.startswith(kind)]
-        return max(float((np.abs(self.means[name] - self.predicted[name]) / self.rooms[name]).max()) for name in names)
+        return largest((np.abs(self.means[name] - self.predicted[name]) / self.rooms[name]).max() for name in names)
 
     def gaps(self, kind: str) -> list[tuple[Float, Float]]:
         """The gaps of the means to ρ and to ρ², each with the room that chance has."""
@@ -143,11 +147,11 @@ class Table:
         To first order the mean cosine is :math:`\rho\,(1 + (1 - \rho^2)(3\rho^2 - 1)/(4d))` (by the delta method, with
         :math:`E\|f\|^2 = \|x\|^2`): within 1/(4d), of which twice is allowed.
         """
-        return max(float((gap / (room + 0.5 / self.dimension)).max()) for gap, room in self.gaps("cosine"))
+        return largest((gap / (room + 0.5 / self.dimension)).max() for gap, room in self.gaps("cosine"))
 
     def refusal(self, kind: str) -> float:
         """Room and 1/(2d) ÷ the largest gap to ρ or ρ²: below 1 where the rules do not hold."""
-        return min(float(((room + 0.5 / self.dimension) / gap).min()) for gap, room in self.gaps(kind))
+        return float(np.min([((room + 0.5 / self.dimension) / gap).min() for gap, room in self.gaps(kind)]))
 
 
 def closed_forms(predictor: Predictor, tests: Any) -> dict[str, Float]:
@@ -176,11 +180,13 @@ def kurtosis_share(predictor: Predictor, tests: Any) -> Float:
     return np.asarray(3 / 8 * np.abs(excess) / dimension)
 
 
-def worst(tables: Sequence[Table], kind: str) -> float:
-    """The largest ratio of several samples."""
-    return max((table.worst(kind) for table in tables), default=0.0)
+def judged(says: str, tables: Sequence[Table], ratio: Callable[[Table], float], against: str) -> Finding:
+    """The largest ratio of several samples, at most 1 or not; "not run" without a sample."""
+    if not tables:
+        return Finding(says, "not run", math.nan, math.nan, math.nan, "no sample")
+    return agreement(says, largest(map(ratio, tables)), against)
 
 
 def refused(says: str, tables: Sequence[Table], kind: str) -> Finding:
     """That the rules ρ and ρ² do not hold: on every one of several samples."""
-    return agreement(says, max(table.refusal(kind) for table in tables), "1/(2d) and chance ÷ the largest gap")
+    return judged(says, tables, lambda table: table.refusal(kind), "1/(2d) and chance ÷ the largest gap")

@@ -9,6 +9,7 @@ import numpy as np
 
 from empirical.studies.chance import WRONG, law_ratio, moments, refusal_ratio
 from empirical.studies.finding import Finding, agreement
+from empirical.studies.samples import largest
 from empirical.studies.study import Result
 from numerics.arrays import Float
 from numerics.predictor import Predictor
@@ -93,7 +94,7 @@ def law_findings(found: Sequence[Comparison], networks: int, level: float) -> li
     """The laws agree, and each wrong one is refused on a sample: where it is next to the right one, no test can tell."""
     known = [comparison for comparison in found if np.isfinite(comparison.law_ratio).any()]
     against = f"Kolmogorov–Smirnov, {networks} networks, critical value at level {level:g} over all comparisons"
-    findings = [agreement("the law of the error", max(np.max(one.law_ratio) for one in known), against)]
+    findings = [agreement("the law of the error", largest(np.max(one.law_ratio) for one in known), against)]
     for name in WRONG:
         ratios = np.concatenate([one.refusals[name].ravel() for one in known])
         says = f"{name} is refused by the same test, on {(ratios < 1).sum()} of {len(ratios)} samples"

@@ -11,6 +11,7 @@ from empirical.experiments.sample_networks import SampleNetworks
 from empirical.studies.chance import LEVEL
 from empirical.studies.error_laws import compare, draw_laws, label, law_findings
 from empirical.studies.finding import agreement
+from empirical.studies.samples import largest
 from empirical.studies.study import Account, Result, Scale, Study
 from theory.layers import Conv
 from theory.optimizers import HeavyBall
@@ -60,9 +61,9 @@ class RankDeficientCnns(Study):
         against = f"central limit theorem, level {LEVEL:g} over all comparisons"
         counts = [result.experiment.count for result in results if isinstance(result.experiment.start, Gaussian)]
         findings = [
-            agreement("the mean of the error, every start", max(one.mean_ratio.max() for one in found), against),
+            agreement("the mean of the error, every start", largest(one.mean_ratio.max() for one in found), against),
             agreement(
-                "the variance of the error, every start", max(one.variance_ratio.max() for one in found), against
+                "the variance of the error, every start", largest(one.variance_ratio.max() for one in found), against
             ),
             *(law_findings(found, counts[0], LEVEL) if counts else []),
         ]

@@ -13,6 +13,7 @@ from empirical.experiment import Experiment, Outcome
 from empirical.networks import Feedforward
 from empirical.relative_rate import fastest_heavy_ball
 from empirical.studies.finding import agreement
+from empirical.studies.samples import largest
 from empirical.studies.study import Account, Result, Scale, Study
 from numerics.sample_complexity import generic_ranks
 from numerics.spectrum import spectrum
@@ -168,9 +169,9 @@ class SampleComplexityOfTheIdentity(Study):
         findings, rows = [], []
         for result in results:
             numbers, computed = result.outcome.numbers, int(result.outcome.numbers["computed"])
-            errors = np.array(numbers["errors"])
+            errors = np.array(numbers["errors"], dtype=float)
             learned = np.flatnonzero(errors[:, 1] <= LEARNED)
-            ratio = max(errors[computed, 1] / LEARNED, LEARNED / errors[computed - 1, 0])
+            ratio = largest((errors[computed, 1] / LEARNED, LEARNED / errors[computed - 1, 0]))
             examples = "example" if computed == 1 else "examples"
             says = f"{name(result.experiment)}: learned from {computed} {examples} and not from {computed - 1}"
             found = agreement(says, ratio, f"shares of the squares, {LEARNED:g} between them")
@@ -209,7 +210,10 @@ class SampleComplexityOfTheIdentity(Study):
         """The error on fresh images by the number of examples, for each layer; a ring at the computed number."""
         axes = figure.subplots()
         for result in results:
-            errors, computed = np.array(result.outcome.numbers["errors"]), int(result.outcome.numbers["computed"])
+            errors, computed = (
+                np.array(result.outcome.numbers["errors"], dtype=float),
+                int(result.outcome.numbers["computed"]),
+            )
             (line,) = axes.semilogy(errors[:, 1], ".-", label=name(result.experiment))
             axes.plot(computed, errors[computed, 1], "o", markersize=11, fillstyle="none", color=line.get_color())
         axes.axhline(LEARNED, color="grey", linestyle=":")

@@ -1,7 +1,7 @@
 """Numbers over seeds: means, intervals and trends in which what was not measured (NaN) is left out, not guessed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,16 @@ def worst(results: Sequence[Any], name: str) -> float:
     """The largest of a number over the results of a study; infinite where it is not finite or there is none."""
     found = [result.outcome.numbers[name] for result in results]
     return max((math.inf if one is None or math.isnan(one) else float(one) for one in found), default=math.inf)
+
+
+def largest(values: Iterable[Any]) -> float:
+    """The largest of numbers; NaN if one of them is: Python's own ``max`` may pass over it.
+
+    Example:
+        >>> max([1.0, math.nan]), largest([1.0, math.nan]), largest([1.0, 2.0])
+        (1.0, nan, 2.0)
+    """
+    return float(np.max([float(value) for value in values]))
 
 
 def mean(values: Any, axis: int | None = None) -> Any:
