@@ -85,8 +85,8 @@ class DepthOfReluCnns(Study):
                 mean(constant[row]),
                 mean(natural[row]),
                 mean(differing[row] + natural[row]),
-                mean(per_seed(results, "steps")[row]),
-                mean(per_seed(results, "loss")[row]),
+                per_seed(results, "steps")[row].mean(),
+                per_seed(results, "loss")[row].mean(),
                 published.get(int(depth), ""),
             )
             for row, depth in enumerate(depths)
