@@ -85,8 +85,8 @@ class DepthOfReluCnns(Study):
                 mean(constant[row]),
                 mean(natural[row]),
                 mean(differing[row] + natural[row]),
-                per_seed(results, "steps")[row].mean(),
-                per_seed(results, "loss")[row].mean(),
+                mean(per_seed(results, "steps")[row]),
+                mean(per_seed(results, "loss")[row]),
                 published.get(int(depth), ""),
             )
             for row, depth in enumerate(depths)
