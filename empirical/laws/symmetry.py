@@ -1,7 +1,7 @@
 """Laws of what training does not see, or sees as another clock: scale, rotation, order, repetition, the kind of the layer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from empirical.strategies import Case, layers, problems
 from numerics.arrays import Float
 from numerics.budget import UNITS, Budget
 from numerics.predictor import Predictor
+from theory.geometry import Axis
 from theory.layers import Layer, Linear
 from theory.targets import Given
 
@@ -128,14 +129,33 @@ class Patches(Law):
         return st.one_of(problems(odd), problems(every, target_kinds=["constant", "linear_map", "given"]))
 
     def terms(self, p: Predictor, rng: np.random.Generator) -> Iterator[Term]:
-        """The weights as a matrix; a bias is one more patch entry that is 1."""
+        """The weights as a matrix; a bias is one more patch entry that is 1. The patches of images are cut out here once more."""
         problem = p.problem
         setting = replace(p.setting, layer=Linear(), target=Given())
-        dense = Predictor(setting, problem.features[0].T, problem.columns[0].T, problem.start[0])
+        axes = getattr(p.setting.layer, "axes", None)
+        rows = (
+            problem.features[0]
+            if axes is None
+            else _cut(problem.inputs, axes(problem.input_shape), p.setting.layer.bias)
+        )
+        dense = Predictor(setting, rows.T, problem.columns[0].T, problem.start[0])
         budget, bounds = Budget(p), Budget(dense)
         for time in _times(p):
             bound = budget.evaluation(time) + bounds.evaluation(time)
             yield compare(p.theta(time)[0], dense.theta(time)[0], bound, f"time {time:g}")
+
+
+def _cut(x: Float, axes: Sequence[Axis], bias: bool) -> Float:
+    """The patches of images, (features, N × positions), by numpy's padding and windows, without the layer's feature map."""
+    modes = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    padded = np.pad(x, [(0, 0), (0, 0), *((axis.left, axis.right) for axis in axes)], mode=modes[axes[0].mode])  # type: ignore[call-overload]
+    spatial = tuple(range(2, 2 + len(axes)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, [axis.span for axis in axes], axis=spatial)
+    taps = tuple(slice(None, None, axis.dilation) for axis in axes)
+    windows = windows[(slice(None), slice(None), *(slice(None, None, axis.stride) for axis in axes), *taps)]
+    count = len(x) * math.prod(axis.positions for axis in axes)
+    columns = np.moveaxis(windows, 1, 1 + len(axes)).reshape(count, -1).T  # (N, positions, channel, taps)
+    return np.concatenate([columns, np.ones((1, count))]) if bias else columns
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from empirical.experiments.train_networks import TrainNetworks, mean_over, per_s
 from empirical.networks import Feedforward
 from empirical.probes import kinds
 from empirical.studies.finding import above, agreement, below
-from empirical.studies.samples import mean
+from empirical.studies.samples import largest, mean
 from empirical.studies.study import Account, Result, Scale, Study
 from theory.layers import Linear
 from theory.optimizers import Adam, GradientDescent, HeavyBall, Optimizer
@@ -75,7 +75,7 @@ class AdamAgainstTheoremOne(Study):
         findings = [
             agreement(
                 f"{NAMES[rule]} ends where theorem 1 says",
-                max(
+                largest(
                     float((result.outcome.numbers["distance"] / per_seed([result], "budget")).max()) for result in found
                 ),
                 "what is left of the way, and rounding",

@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 from empirical.experiment import Experiment, Outcome
 from empirical.near_limit import NearLimit, train_near_limit
 from empirical.studies.finding import above, agreement
-from empirical.studies.samples import worst
+from empirical.studies.samples import largest, worst
 from empirical.studies.study import Account, Result, Scale, Study
 from numerics.arrays import Float
 from numerics.determinacy import Determinacy
@@ -154,7 +154,7 @@ class TrainPolynomial(Experiment):
                 bound = (run.limit_bound + run.evaluation) * float(run.sizes(found.test)[chosen])
                 wrong.append(abs(values[-1] - float((lowest if low else highest)[chosen, 0])) / bound)
             flipped.append(values[0] < 0 < values[1])
-        return {"ends": max(wrong), "flipped": flipped}, np.array(outputs)
+        return {"ends": largest(wrong), "flipped": flipped}, np.array(outputs)
 
 
 def shares(found: Determinacy, inside: Any) -> dict[str, float]:
@@ -233,7 +233,7 @@ class ControlByPolynomials(Study):
             *(above(f"{d}-D, over-parameterized: share of the grid outside whose class a start of least norm decides",
                     [numbers(r)["controlled_outside"] for r in over if r.experiment.dimension == d], MOST) for d in DEGREES),
             agreement("over-parameterized: trained from the extremal starts, an outside point takes the ends of its interval",
-                      max((numbers(r)["ends"] if numbers(r)["flipped"][0] else math.inf for r in told), default=math.inf), ROUNDING),
+                      largest([numbers(r)["ends"] if numbers(r)["flipped"][0] else math.inf for r in told] or [math.inf]), ROUNDING),
             agreement("negative control: every inside point that is no example is just as free, and one trained point got both classes",
                       0.0 if free and told and all(numbers(r)["flipped"][1] for r in told) else math.inf, "no exception"),
             agreement("with weight decay: trained from other starts, the same everywhere",

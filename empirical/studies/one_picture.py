@@ -55,6 +55,6 @@ def standings(results: Sequence[Result]) -> list[tuple[float, ...]]:
             for chosen in (kinds(), natural)
             for name in ("identity", "constant")
         ),
-        *(per_seed(results, name).mean(axis=1) for name in ("steps", "loss")),
+        *(mean(per_seed(results, name), axis=1) for name in ("steps", "loss")),
     ]
     return list(zip(*columns, strict=True))

@@ -84,11 +84,13 @@ def trend(x: Any, columns: Any) -> NDArray[np.float64]:
 
 
 def crossing(x: Any, columns: Any) -> NDArray[np.float64]:
-    """Where each column of (n, seeds) first becomes positive, by linear interpolation in x; NaN if it never does.
+    """Where each column of (n, seeds) first becomes positive, by linear interpolation in x.
+
+    Where it never does, the last x that was measured: the crossing is beyond it, and leaving it out would bias the mean.
 
     Example:
         >>> crossing([1.0, 3.0], [[-1.0, -1.0], [1.0, -0.5]]).tolist()
-        [2.0, nan]
+        [2.0, 3.0]
     """
     found = []
     for column in np.asarray(columns, dtype=float).T:
@@ -96,7 +98,7 @@ def crossing(x: Any, columns: Any) -> NDArray[np.float64]:
         places, values = np.asarray(x, dtype=float)[seen], column[seen]
         positive = np.flatnonzero(values > 0)
         if len(positive) == 0 or positive[0] == 0:
-            found.append(places[0] if len(positive) else np.nan)
+            found.append(np.nan if len(places) == 0 else places[0] if len(positive) else places[-1])
             continue
         at = positive[0]
         share = -values[at - 1] / (values[at] - values[at - 1])
