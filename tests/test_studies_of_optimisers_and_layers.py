@@ -14,7 +14,7 @@ from empirical.sources import Digits
 from empirical.studies import Result, Scale, Study
 from empirical.studies.growth_from_the_border import halfway
 from empirical.views import show
-from numerics.budget import drift_bound, forward_bound
+from numerics.network_budget import drift_bound, forward_bound
 from numerics.spectrum import spectrum
 from theory.errors import SettingError
 from theory.layers import Conv, Linear

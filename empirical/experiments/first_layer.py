@@ -14,7 +14,8 @@ from empirical.networks import Network, draw_stack
 from empirical.slopes import losses_of
 from empirical.sources import Digits, Source
 from empirical.views import VIEWS, show
-from numerics.budget import drift_bound, unit_roundoff
+from numerics.budget import unit_roundoff
+from numerics.network_budget import drift_bound
 from numerics.spectrum import spectrum
 from theory.component import check_number, one_of
 from theory.errors import SettingError
@@ -30,7 +31,7 @@ class FirstLayer(Experiment):
     range, under (stochastic) gradient descent with or without momentum.
 
     Its numbers, one for each seed: ``drift``, :math:`\|(W_1 - W_1(0))(I - \Phi\Phi^+)\|`; ``budget``, what rounding explains
-    of it (:func:`numerics.budget.drift_bound`, for the gradients and weights that the training really had);
+    of it (:func:`numerics.network_budget.drift_bound`, for the gradients and weights that the training really had);
     ``size``, :math:`\|W_1(0)(I - \Phi\Phi^+)\|`; ``moved``, :math:`\|W_1 - W_1(0)\|`; ``dead``, the largest change of a weight
     whose feature is 0 in every example; ``before`` and ``loss``, the loss at both ends. ``outside`` is the dimension of the complement.
 

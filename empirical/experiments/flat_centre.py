@@ -13,7 +13,8 @@ from empirical.ensemble import Ensemble, check_optimizer, train_ensemble
 from empirical.experiment import Experiment, Outcome
 from empirical.networks import Feedforward, Network
 from empirical.sources import Digits, Source
-from numerics.budget import forward_bound, unit_roundoff
+from numerics.budget import unit_roundoff
+from numerics.network_budget import forward_bound
 from theory.component import one_of
 from theory.errors import SettingError
 from theory.layers import Conv, check_whole
@@ -50,7 +51,7 @@ class FlatCentre(Experiment):
     Example:
         >>> from theory.optimizers import HeavyBall
         >>> found = FlatCentre(Feedforward(Conv(3), depth=3, width=4), HeavyBall(0.01, 0.9), seeds=(0,), steps=50).run().numbers
-        >>> bool(found["spread"][0] <= found["budget"][0] < 1e-10 < found["edge"][0]), found["loss"][0] >= found["floor"]
+        >>> bool(found["spread"][0] <= found["budget"][0] < 1e-10 < found["edge"][0]), bool(found["loss"][0] >= found["floor"])
         (True, True)
     """
 
