@@ -18,6 +18,8 @@ def doctor(*, json: Path | None = None) -> int:
     """
     import json as json_module
 
+    from rich.text import Text
+
     from closedflow.doctor import examine
     from closedflow.exit_codes import REFUTED
 
@@ -29,6 +31,6 @@ def doctor(*, json: Path | None = None) -> int:
     out = console(json)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        state = f"[{COLOURS[finding.state]}]{finding.state:<7}[/]"
-        out.print(f"{state} {finding.name:<{width}}  {finding.found}", highlight=False, soft_wrap=True)
+        line = f" {finding.name:<{width}}  {finding.found}"  # as it is: the brackets of an extra are no markup
+        out.print(Text(f"{finding.state:<7}", COLOURS[finding.state]).append(line, "default"), soft_wrap=True)
     return REFUTED if sick else 0

@@ -38,7 +38,13 @@ def hull(
         options: Which images.
     """
     from closedflow.hull import Study
+    from theory.errors import SettingError
 
+    if out is not None and out.suffix != ".csv":
+        message = (
+            f"--out must be a .csv file, but it is {out}. Call it {out.with_suffix('.csv')}, or use --json for JSON."
+        )
+        raise SettingError(message)
     images = options.read(train)
     if options.examples:
         images = images.take(whole_numbers("examples", options.examples))

@@ -32,7 +32,7 @@ def study(
         names: Studies by name.
         all_studies: All of them.
         list_studies: Only list them.
-        scale: small, about a minute each on two CPU cores, or paper, for a GPU.
+        scale: small, up to two minutes each on two CPU cores, or paper, for a GPU.
         device: Where networks are trained.
         out: Folder for result files and pictures.
         runs: Folder where single runs are stored; a study that was stopped goes on from there.

@@ -43,11 +43,22 @@ def whole_numbers(option: str, text: str) -> list[int]:
 
 
 def numbers(option: str, text: str) -> list[float]:
-    """The numbers in a comma-separated list; inf is allowed."""
+    """The numbers in a comma-separated list; inf is allowed, and FIRST:LAST:STEP for a range with its end."""
     try:
-        return [float(part) for part in text.split(",")]
+        return [number for part in text.split(",") for number in _range(part)]
     except ValueError:
-        raise _bad(option, "numbers separated by commas", text, "Write, say, 0,10,inf.") from None
+        raise _bad(option, "numbers separated by commas", text, "Write, say, 0,10,inf or 0:200:10.") from None
+
+
+def _range(part: str) -> list[float]:
+    values = [float(value) for value in part.split(":")]
+    if len(values) == 1:
+        return values
+    first, last, step = values
+    count = (last - first) / step if step else -1.0
+    if not 0 <= count < 1e6:
+        raise ValueError
+    return [first + index * step for index in range(round(count // 1 + (count % 1 > 1 - 1e-9)) + 1)]
 
 
 def _bad(option: str, must: str, text: str, repair: str) -> Exception:

@@ -58,6 +58,12 @@ class Finding:
     check: Check | None = None
     seed: int = 0
 
+    def __str__(self) -> str:
+        told = f"{self.tried} problems, {self.untold} of them told nothing"
+        reason = f" ({self.reason})" if self.reason else ""
+        case = "" if self.case is None else f"; broken by {self.case.setting}"
+        return f"{self.law.kind} {self.verdict}{reason}: {told}, worst residual ÷ budget {self.ratio:.3g}{case}"
+
     @property
     def verdict(self) -> str:
         """``broken``, ``holds`` on what was tried (no proof), or ``not run``."""

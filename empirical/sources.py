@@ -170,7 +170,9 @@ def resized(images: Images, size: int | None) -> Images:
         )
         raise DataError(message)
     matrix = _resampling(shape[0], size)
-    values = np.einsum("ip,ncpq,jq->ncij", matrix, images.values, matrix, optimize=True)
+    # Not by BLAS, whose sums depend on the number of threads: a worker must find the parent's pixels, bit by bit.
+    rows = np.einsum("ip,ncpq->nciq", matrix, images.values)
+    values = np.einsum("jq,nciq->ncij", matrix, rows)
     return Images(values, f"{images.source}, resized to {size}×{size}")
 
 

@@ -37,6 +37,14 @@ class Determinacy:
     floors: Float
     free: Float
 
+    def __str__(self) -> str:
+        counts = {name: int((self.status == name).sum()) for name in ("determined", "free", "undecided")}
+        shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+        dimensions = self.free_dimensions
+        return f"of {len(self.test)} predictions: {shown}; free dimensions {dimensions.min()} to {dimensions.max()} of each"
+
+    __repr__ = __str__
+
     @property
     def margin(self) -> float:
         """How many times the smallest singular value that counts exceeds the rounding floor: the verdicts hold for this rank."""

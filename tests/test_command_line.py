@@ -285,3 +285,21 @@ def test_a_misspelt_public_name_is_answered_with_the_nearest():
 
     with pytest.raises(AttributeError, match=r"'Predictr'. Did you mean 'Predictor'\?"):
         _ = closedflow.Predictr
+
+
+def test_the_doctor_names_the_extra_in_its_brackets(monkeypatch, capsys):
+    """Brackets are markup to rich: the repair must come out as it is."""
+    finding = doctor.Finding("torch", "missing", "not installed. Run: pip install 'closedflow[train]'.")
+    monkeypatch.setattr(doctor, "examine", lambda: [finding])
+    assert run(["doctor"]) == 0
+    assert "pip install 'closedflow[train]'" in capsys.readouterr().out
+
+
+def test_a_range_of_times_includes_its_end(capsys):
+    from closedflow.terminal import numbers
+
+    assert numbers("times", "0:0.3:0.1") == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert numbers("times", "5,0:10:4,inf") == [5, 0, 4, 8, float("inf")]
+    for wrong in ("0:1:0", "1:0:1", "0:1", "0:inf:1", "a:b:c"):
+        with pytest.raises(ValueError, match="Write, say, 0,10,inf or 0:200:10"):
+            numbers("times", wrong)

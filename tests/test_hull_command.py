@@ -117,3 +117,10 @@ def test_diameter_of_few_points_is_that_of_all_pairs_and_of_many_a_lower_bound(m
     swept, whole = diameter(points)
     assert not whole
     assert 0.8 * pairs <= swept <= pairs * (1 + 1e-12)
+
+
+def test_the_table_is_csv_and_says_so(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.eye(4))
+    data = ["--train", str(tmp_path / "a.npy"), "--test", str(tmp_path / "a.npy")]
+    assert run(["hull", *data, "--out", str(tmp_path / "h.npz")]) == 2
+    assert "--out must be a .csv file" in capsys.readouterr().err

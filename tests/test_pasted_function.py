@@ -72,3 +72,17 @@ def test_the_text_runs_alone_in_a_fresh_python_with_nothing_but_numpy(tmp_path):
     (tmp_path / "alone.py").write_text(script, encoding="utf-8")
     done = subprocess.run([sys.executable, "-I", "alone.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[[1.5", "0.", "]]"]
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="no floats longer than float64 here")
+@pytest.mark.parametrize("off", [0.0, *(sign * 10.0**-power for power in range(8, 17, 2) for sign in (1, -1))])
+def test_next_to_a_double_root_the_pasted_function_keeps_ten_digits(off):
+    """The roots differ by √δ and lose eps/√δ; nearer than 1e-15 the double root's formula is off by δk²: 1e-10 covers both."""
+    rate, momentum = 0.02, 0.8
+    s = (1 - np.sqrt(momentum)) ** 2 / rate * (1 + off)
+    setting = cf.Setting(cf.Linear(), cf.HeavyBall(rate, momentum), start=cf.Fixed())
+    x = np.array([[np.sqrt(s)]])
+    predictor, weight = cf.Predictor(setting, x, initial_weight=[[0.0]]), pasted(setting)
+    for k in (1, 5, 100):
+        found = weight(Phi=x, Y=x, W0=np.zeros((1, 1)), k=k)
+        assert abs(found[0, 0] - predictor.theta(k)[0, 0, 0, 0]) < 1e-10

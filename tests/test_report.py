@@ -200,3 +200,20 @@ def test_without_jinja2_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(SettingError, match=r"pip install 'closedflow\[report\]'"):
         Document("", {}, []).to_html()
+
+
+def test_the_histogram_is_of_the_problem_of_the_law():
+    """With decay, which the networks must have too: by Kolmogorov and Smirnov at level 1e-3."""
+    from scipy import stats
+
+    from closedflow.report import verdict_report
+    from empirical.data import digits
+
+    seen = []
+    x = digits().values.reshape(-1, 64)
+    setting = cf.Setting(cf.Linear(), cf.HeavyBall(0.01, 0.9), weight_decay=5.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdict_report, "law", lambda errors, cdf: seen.append(stats.kstest(errors, cdf).pvalue) or "")
+        verdict_report.law_picture(setting, x[:2], x[5:6], "cpu", 0)
+    assert len(seen) == 1
+    assert seen[0] > 1e-3

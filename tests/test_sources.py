@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from empirical.data import Images
+from empirical.data import Images, digits
 from empirical.sources import Digits, ImageFile, Source, resized
 from theory.errors import DataError, SettingError
 
@@ -77,3 +78,14 @@ def test_a_source_goes_through_its_table_and_bad_ones_are_refused(tmp_path):
         Digits(size=0)
     with pytest.raises(SettingError, match="size must be a whole number"):
         ImageFile("x", size=2.5)
+
+
+@pytest.mark.parametrize("size", [5, 12, 14, 20])
+def test_the_pixels_and_their_hash_do_not_depend_on_the_number_of_threads(size):
+    """A worker has one thread of BLAS and its parent may have more: the same bits, or no run is found again."""
+    images = digits()
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(resized(images, size).values)
+    np.testing.assert_array_equal(*found)

@@ -70,13 +70,16 @@ def python_source(setting: Setting, mode: Mode) -> str:
         return _filled(setting, mode, [*lines, *MEANS[type(optimizer)]], "")
     code = [_code(mode.residual), *(_code(part) for condition, case in mode.special for part in (condition.lhs, case))]
     if mode.special:
-        lines.append("s = np.asarray(s, dtype=complex)  # the roots may be complex; the residual is real")
+        lines.append(
+            "# the roots may be complex; where they nearly meet, digits are lost: hence the longest floats that there are"
+        )
+        lines.append("s = np.asarray(s, dtype=np.clongdouble)")
     if mode.special or mode.time.name == "t":  # 0·∞ at infinite time in the null space
         lines.append('with np.errstate(divide="ignore", invalid="ignore"):')
         lines.append(f"    value = {code[0]}")
         for condition, case in zip(code[1::2], code[2::2], strict=True):
             lines.append(f"    value = np.where(np.abs({condition}) < 1e-15, {case}, value)")
-        lines.append(f"return np.where((s == 0) | ({mode.time} == 0), 1.0, value.real)")
+        lines.append(f"return np.where((s == 0) | ({mode.time} == 0), 1.0, value.real).astype(float)")
     else:
         lines.append(f"return {code[0]}")
     return _filled(setting, mode, lines, "import scipy.special\n" if any("scipy" in part for part in code) else "")

@@ -60,7 +60,7 @@ def course(found: Curves) -> str:
         left.set(xlabel=found.unit, ylabel="‖f(x) − y‖ on a test image", ylim=(0, None))
         right.axhline(1.0, color=SOFT, linewidth=1)
         right.text(0.0, 1.15, "the budget", color=SOFT, fontsize=8)
-        right.set(xlabel=found.unit, ylabel="residual ÷ budget", ylim=(3e-7, 5))
+        right.set(xlabel=found.unit, ylabel="distance ÷ budget, this image", ylim=(3e-7, 5))
         left.legend(frameon=False, fontsize=8)
 
     return svg(draw, 9.0, 3.0)

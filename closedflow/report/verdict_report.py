@@ -235,6 +235,7 @@ def law_picture(setting: Setting, inputs: Any, x: Any, device: str, seed: int) -
         optimizer=plain.optimizer,
         stop=Stop(STEPS, every=STEPS),
         loss=setting.loss,
+        weight_decay=setting.weight_decay,
         device=device,
         dtype="float64",
     )
@@ -243,7 +244,7 @@ def law_picture(setting: Setting, inputs: Any, x: Any, device: str, seed: int) -
     if errors.std() < 1e-9 * errors.mean() or errors.mean() < 1e-20:
         return []
     caption = (
-        f"The error of {NETWORKS} networks after {STEPS} steps of gradient descent from starts N(0, {STD}²), and the exact law: mean "
+        f"The error of {NETWORKS} networks after {STEPS} steps of plain gradient descent from starts N(0, {STD}²), and the law of it: mean "
         f"{errors.mean():.3g} and {float(found.mean()):.3g}, standard deviation {errors.std():.3g} and {float(found.std()):.3g}."
     )
     return [Picture(law(errors, found.cdf), f"A histogram that follows the curve of the law. {caption}", caption)]
