@@ -36,21 +36,47 @@ app = App(
 for flag in ("--help", "--version"):
     app[flag].show = False
 # Imported when they run; tests/test_command_line.py says that the words here are those of the functions.
-for place, name, words in (
-    ("verify_command:verify", "verify", "Prove, integrate and train: the verdict table."),
-    ("prove_command:prove", "prove", "A proof, an exact counterexample, or an honest undecided."),
-    ("prove_command:check", "check", "Check a certificate that prove wrote, by the kernel alone."),
-    ("solve_command:solve", "solve", "The closed form of a setting, with its proof."),
-    ("predict_command:predict", "predict", "The closed form on images: predictions, errors, losses."),
-    ("hull_command:hull", "hull", "How far test images are outside a hull of others."),
-    ("theorems_command:theorems", "theorems", "The library of theorems, or every setting's evidence."),
-    ("properties_command:properties", "properties", "Every law on random settings, trained networks included."),
-    ("study_command:study", "study", "Experiments of the papers: claims, verdicts, pictures."),
-    ("sweep_command:app", "sweep", "Run a grid of experiments, or show their results."),
-    ("doctor_command:doctor", "doctor", "What is installed here, and whether it will do."),
-    ("completion_command:completion", "completion", "The script that completes commands in your shell."),
+for place, name, words, example in (
+    ("verify_command:verify", "verify", "Prove, integrate and train: the verdict table.", "T4 --report out.html"),
+    (
+        "prove_command:prove",
+        "prove",
+        "A proof, an exact counterexample, or an honest undecided.",
+        "claim.toml --json proof.json",
+    ),
+    ("prove_command:check", "check", "Check a certificate that prove wrote, by the kernel alone.", "proof.json"),
+    ("solve_command:solve", "solve", "The closed form of a setting, with its proof.", "setting.toml --format latex"),
+    (
+        "predict_command:predict",
+        "predict",
+        "The closed form on images: predictions, errors, losses.",
+        "setting.toml --train A.npy --test B.npy --times 0:200:10,inf --out P.npz",
+    ),
+    (
+        "hull_command:hull",
+        "hull",
+        "How far test images are outside a hull of others.",
+        "--train A.npy --test B.npy --kind convex --out table.csv",
+    ),
+    ("theorems_command:theorems", "theorems", "The library of theorems, or every setting's evidence.", "--settings"),
+    (
+        "properties_command:properties",
+        "properties",
+        "Every law on random settings, trained networks included.",
+        "semigroup null-space --examples 100",
+    ),
+    (
+        "study_command:study",
+        "study",
+        "Experiments of the papers: claims, verdicts, pictures.",
+        "sample_complexity_of_the_identity --report out.html",
+    ),
+    ("sweep_command:app", "sweep", "Run a grid of experiments, or show their results.", ""),
+    ("doctor_command:doctor", "doctor", "What is installed here, and whether it will do.", "--json -"),
+    ("completion_command:completion", "completion", "The script that completes commands in your shell.", "bash"),
 ):
-    app.command(f"closedflow.{place}", name=name, help=words)
+    more = {"help_epilogue": f"Example: closedflow {name} {example}"} if example else {}
+    app.command(f"closedflow.{place}", name=name, help=words, **more)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -129,7 +129,7 @@ class Layer(Component):
         if len(patches.shape) != 3:
             message = (
                 f"{self} must give patches of shape (blocks, features, columns), but it gave {tuple(patches.shape)}. "
-                "Correct patches; one block is [None]."
+                "Correct patches; one block is [None]. A layer on flat inputs also needs arrange, which makes each image one row."
             )
             raise SettingError(message)
         return xp.concatenate((patches, xp.ones_like(patches[:, :1])), axis=1) if self.bias else patches
