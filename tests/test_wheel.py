@@ -185,6 +185,7 @@ def test_the_doctor_finds_a_bare_installation_good_and_names_the_extras(installe
     assert {name for name, state in states.items() if state == "missing"} == {
         "torch",
         "matplotlib",
+        "jinja2",
         "distributed",
         "device",
     }

@@ -119,11 +119,12 @@ THEOREM = Theorem(
             flow=DECAYING,
         ),
         Claim(
-            "which is exp(-μt) there: Z = exp(-μt)W0",
-            f"{COMPLEMENT} @ E == {COMPLEMENT} @ h",
+            "which decays there at the rate μ alone, from I: so it is exp(-μt) there, and Z = exp(-μt)W0",
+            f"d({COMPLEMENT} @ E) == -mu * {COMPLEMENT} @ E",
             shapes={"X": ("d", "n")},
             scalars=("c", "mu"),
-            flow={**DECAYING, "h": "mu * I"},
+            flow=DECAYING,
+            lemmas=("L-UNIQUE",),
         ),
         Claim(
             "and in the limit 0: the ridge solution vanishes outside the range",
