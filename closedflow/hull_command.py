@@ -38,7 +38,12 @@ def hull(
         options: Which images.
     """
     from closedflow.hull import Study
+    from theory.errors import SettingError
 
+    for name, path in (("out", out), ("plot", plot), ("json", json)):
+        if path is not None and path.resolve() in (train.resolve(), test.resolve()):
+            message = f"--{name} must be another file than the images, but it is {path}. Choose another path."
+            raise SettingError(message)
     images = options.read(train)
     if options.examples:
         images = images.take(whole_numbers("examples", options.examples))
