@@ -59,16 +59,16 @@ class Study:
         """Measures every test image.
 
         Raises:
-            DataError: If test and training images differ in size.
+            DataError: If test and training images differ in size, or one set was divided to [0, 1] and the other is larger.
         """
-        points, queries = train.flat, test.flat
+        points, queries, unit = _in_one_unit(train, test)
         if points.shape[1] != queries.shape[1]:
             message = (
                 f"test images must have {points.shape[1]} pixels like the training images, but they have {queries.shape[1]}. "
                 "Crop or resize them."
             )
             raise DataError(message)
-        size, whole = diameter(points)
+        size, whole = diameter(points.astype(np.float64, copy=False))
         rows: list[dict[str, Any]] = []
         margin = None
         step = AT_ONCE if kind == "convex" else len(queries)
@@ -79,10 +79,11 @@ class Study:
             shares = found.upper / size if size else np.where(found.upper > 0, np.inf, 0.0)
             columns = (found.status, found.lower, found.upper, shares)
             for status, lower, upper, share, floor, reason in zip(*columns, found.floor, found.reason, strict=True):
-                values = (len(rows), str(status), float(lower), float(upper), float(share), float(floor), str(reason))
+                lengths = (float(lower / unit), float(upper / unit), float(share), float(floor / unit))
+                values = (len(rows), str(status), *lengths, str(reason))
                 rows.append(dict(zip(COLUMNS, values, strict=True)))
         asked = f"{test.source} ({len(queries)} in all)"
-        return cls(f"{train.source} ({len(points)} in all)", asked, kind, exact, size, whole, margin, rows)
+        return cls(f"{train.source} ({len(points)} in all)", asked, kind, exact, size / unit, whole, margin, rows)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -149,6 +150,25 @@ class Study:
             lines.append(f"rank decision: {self.margin:.2g}× above rounding")
         reasons = sorted({row["reason"] for row in self.rows if row["reason"]})
         return "\n".join([*lines, *(f"undecided: {reason}" for reason in reasons)])
+
+
+def _in_one_unit(train: Images, test: Images) -> tuple[Any, Any, int]:
+    """The images as rows, and how many of their units are one: whole pixels as they were saved, so that dividing rounds nothing."""
+    if train.divisor == test.divisor:
+        if train.divisor == 1:
+            return train.flat, test.flat, 1
+        kind = np.uint16 if train.divisor > np.iinfo(np.int16).max else np.int16
+        points, queries = (np.rint(images.flat * train.divisor).astype(kind) for images in (train, test))
+        return points, queries, train.divisor
+    for images in (train, test):
+        largest = float(np.abs(images.values).max())
+        if largest > 1:
+            message = (
+                "test and training images must be of one scale, but some are whole pixels of 8 or 16 bits, divided to [0, 1], "
+                f"and the others ({images.source}) reach {largest:g}. Save both as the same type."
+            )
+            raise DataError(message)
+    return train.flat, test.flat, 1
 
 
 def finite(value: Any) -> Any:

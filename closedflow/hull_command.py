@@ -40,6 +40,10 @@ def hull(
     from closedflow.hull import Study
     from theory.errors import SettingError
 
+    for name, path in (("out", out), ("plot", plot), ("json", json)):
+        if path is not None and path.resolve() in (train.resolve(), test.resolve()):
+            message = f"--{name} must be another file than the images, but it is {path}. Choose another path."
+            raise SettingError(message)
     if out is not None and out.suffix != ".csv":
         message = (
             f"--out must be a .csv file, but it is {out}. Call it {out.with_suffix('.csv')}, or use --json for JSON."

@@ -27,10 +27,12 @@ class Images:
     Attributes:
         values: The images.
         source: Where they come from and what was done, for the header of a table.
+        divisor: What whole pixels of 8 or 16 bits were divided by; 1 if they are as they were.
     """
 
     values: NDArray[np.float64]
     source: str
+    divisor: int = 1
 
     @property
     def flat(self) -> NDArray[np.float64]:
@@ -49,7 +51,7 @@ class Images:
             message = f"examples must be indices from 0 to {last}, at least one, but they are {list(examples)}. Choose others."
             raise DataError(message)
         shown = ",".join(map(str, examples)) if len(examples) < 8 else f"{len(examples)} of them"
-        return Images(self.values[list(examples)], f"{self.source}, example {shown}")
+        return Images(self.values[list(examples)], f"{self.source}, example {shown}", self.divisor)
 
 
 def digits() -> Images:
@@ -94,14 +96,15 @@ def to_images(array: NDArray[Any], where: str, *, image_shape: Sequence[int] | N
         raise DataError(message)
     shape = _image_shape(array, image_shape, where)
     values = array.astype(np.float64).reshape(len(array), *shape)
-    done = "as they are"
+    done, divisor = "as they are", 1
     if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
-        values /= np.iinfo(array.dtype).max
-        done = f"divided by {np.iinfo(array.dtype).max}"
+        divisor = int(np.iinfo(array.dtype).max)
+        values /= divisor
+        done = f"divided by {divisor}"
     if not np.isfinite(values).all():
         message = f"data must be finite, but {where} holds NaN or infinite pixels. Replace or drop those images."
         raise DataError(message)
-    return Images(values, f"{where}, {'×'.join(map(str, shape))}, {done}")
+    return Images(values, f"{where}, {'×'.join(map(str, shape))}, {done}", divisor)
 
 
 def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any], str]:

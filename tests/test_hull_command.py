@@ -8,6 +8,7 @@ import pytest
 
 from closedflow.cli import run
 from numerics.diameter import diameter
+from numerics.hulls import distance
 
 
 @pytest.fixture
@@ -124,3 +125,38 @@ def test_the_table_is_csv_and_says_so(tmp_path, capsys):
     data = ["--train", str(tmp_path / "a.npy"), "--test", str(tmp_path / "a.npy")]
     assert run(["hull", *data, "--out", str(tmp_path / "h.npz")]) == 2
     assert "--out must be a .csv file" in capsys.readouterr().err
+
+
+def test_whole_pixels_are_measured_as_they_were_saved(folder, capsys):
+    """A midpoint of two images of bytes is inside; divided by 255 it would be rounded off their segment."""
+    images = np.random.default_rng(0).integers(0, 128, (20, 3, 3)).astype(np.uint8) * 2
+    np.save("bytes.npy", images)
+    np.save("between.npy", ((images[:-1].astype(int) + images[1:]) // 2).astype(np.uint8))
+    np.save("outside.npy", np.full((1, 3, 3), 255, dtype=np.uint8))
+    assert hull("--train", "bytes.npy", "--test", "between.npy", "--exact") == 0
+    assert "0 outside (0.0%), 19 inside (100.0%)" in capsys.readouterr().out
+    assert hull("--train", "bytes.npy", "--test", "outside.npy", "--json", "t.json") == 0
+    with open("t.json", encoding="utf-8") as file:
+        table = json.load(file)
+    (row,), unit = table["queries"], images.reshape(20, 9) / 255  # lengths are those of pixels in [0, 1]
+    assert row["upper"] == pytest.approx(float(distance(np.ones(9), unit).upper), rel=1e-9)
+    assert table["diameter"] == pytest.approx(diameter(unit)[0], rel=1e-9)
+    assert row["over_diameter"] == pytest.approx(row["upper"] / table["diameter"], rel=1e-12)
+
+
+def test_whole_pixels_of_two_types_are_refused_rather_than_compared(folder, capsys):
+    np.save("bytes.npy", np.full((3, 2, 2), 200, dtype=np.uint8))
+    np.save("wide.npy", np.full((3, 2, 2), 200))
+    for train, test in (("bytes", "wide"), ("wide", "bytes")):
+        assert hull("--train", f"{train}.npy", "--test", f"{test}.npy") == 2
+        assert "must be of one scale" in capsys.readouterr().err
+    np.save("small.npy", np.full((3, 2, 2), 0.5))
+    assert hull("--train", "bytes.npy", "--test", "small.npy") == 0
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot", "--json"])
+def test_what_is_written_never_takes_the_place_of_what_was_read(folder, capsys, option):
+    before = (folder / "square.npy").read_bytes()
+    assert hull("--train", "square.npy", "--test", "two.npy", option, "./square.npy") == 2
+    assert "must be another file than the images" in capsys.readouterr().err
+    assert (folder / "square.npy").read_bytes() == before
