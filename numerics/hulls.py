@@ -53,7 +53,7 @@ def distance(
         the query; ``floor`` is the distance below which float64 could not tell.
 
     Source:
-        Certificate and direction: theory-notes section 3; Wolfe, Finding the nearest point in a polytope (1976).
+        Certificate and direction: first-order optimality; Wolfe, Finding the nearest point in a polytope (1976).
 
     Example:
         >>> found = distance([2.0, 0.5], [[0, 0], [1, 0], [0, 1], [1, 1]])

@@ -175,7 +175,7 @@ def test_the_gaussian_shortcuts_are_the_gaussian_moments():
 
 
 def test_an_orthogonal_start_varies_by_4_over_d_where_the_gaussian_formula_gives_6():
-    """theory-notes section 2: identity, d = 5, a unit vector outside the span at infinite time."""
+    """Identity, d = 5, a unit vector outside the span at infinite time."""
     p = Predictor(Setting(Linear(), GradientFlow()), np.eye(5)[:1])
     x = np.eye(5)[1:2]
     assert p.error_moments(x, math.inf, Orthogonal())[1].item() == pytest.approx(4 / 5, rel=1e-14)

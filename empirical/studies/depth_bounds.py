@@ -30,7 +30,7 @@ class DepthBounds(Study):
         "On a flat input all output pixels with at least L(k − 1)/2 others between them and the border are equal, so a picture "
         "that varies at the centre needs ⌈⌊s/2⌋/((k − 1)/2)⌉ layers; without zeros outside no depth is enough."
     )
-    source = "theory-notes, depth bounds; an argument about receptive fields"
+    source = "an argument about receptive fields; proofs.md, T23"
     protocol = (
         "ReLU CNNs with biases trained to turn a white picture into a digit (and, without biases, a digit into itself), Xavier "
         "start, Adam at rate 0.003 (the bound is about the map, not the rule). Small: 8×8, 8 channels. Paper: 28×28, 128 channels."
