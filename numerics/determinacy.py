@@ -157,7 +157,8 @@ class Determinacy:
         check_number("budget", budget, at_least=0)
         problem, shape = self.predictor.problem, self.minimum_norm.shape
         unit = np.zeros((1, *shape[1:]))
-        if not 0 <= example < len(self.test) or len(tuple(entry)) != unit.ndim - 1:
+        whole = isinstance(example, (int, np.integer)) and isinstance(entry, Sequence)
+        if not whole or not 0 <= example < len(self.test) or len(entry) != unit.ndim - 1:
             message = f"example and entry must be an index into outputs of shape {shape}, but they are {example} and {entry}. Pass others."
             raise SettingError(message)
         try:

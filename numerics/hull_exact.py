@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.arrays import Float
 from numerics.hull_certificate import lower_bound
 from numerics.hull_points import Array, Cloud, basis, pieces
 from numerics.hull_result import One
@@ -20,6 +21,8 @@ from numerics.whole_numbers import Whole, exponent_of, feasible, products, solve
 
 BITS = (10, 16, 24, 32, 48, 64)  # of the directions that are tried
 LARGE = 120_000  # entries of a simplex table, above which a problem on the boundary stays undecided
+PROJECTED = 2_000_000  # products of a projection in integers, at most
+NEARLY = Fraction(1, 10**9)  # relative
 COLUMNS = 64  # points at the start of the simplex
 
 
@@ -27,8 +30,8 @@ def decide(points: Array, query: Array, one: One, kind: str, unit: int = 0) -> O
     """The exact answer, from the float answer in units of 2^unit."""
     exponent = min(exponent_of(points), exponent_of(query))
     problem = _Problem(points, query, exponent, kind)
-    found = problem.separated(one) or problem.combined(one) or problem.searched(one)
-    if found is not None and found.integers is not None and not found.lower > 0:
+    found = problem.separated(one, unit) or problem.combined(one) or problem.projected(one) or problem.searched(one)
+    if found is not None and found.integers is not None:
         return replace(found, lower=min(shown(points, query, found, kind, unit), found.upper))
     if found is not None:
         return found
@@ -64,18 +67,25 @@ class _Problem:
         """Points as integers."""
         return whole(self.points[index], self.exponent)
 
-    def behind(self, direction: list[int], height: int) -> bool:
-        """Whether w·x_i < height for all points; floats with a bound on their rounding sort out those that need integers."""
-        if not self.points.dtype.kind == "f" or max(map(abs, direction)) >= 2**53:
-            return max(self.slopes(direction)) < height
+    def floats(self, index: Any) -> Float:
+        """Points in float64, divided by a power of two near the largest."""
+        rows = self.points[index].astype(np.float64)
+        found: Float = np.ldexp(rows, -int(np.frexp(np.abs(rows).max())[1]))
+        return found
+
+    def highest(self, direction: list[int]) -> int:
+        """The largest w·x_i; floats with a bound on their rounding sort out the points that need integers."""
+        largest = max(map(abs, direction))
+        if self.points.dtype.kind != "f" and largest < 2**53:
+            return max(self.slopes(direction))
+        shared = 2 ** max(0, largest.bit_length() - 64)
+        towards = -np.array([value / shared for value in direction])
         cloud = Cloud(self.points, float(np.abs(self.given).max()))
-        query, towards = cloud.scaled(self.given), -np.array(direction, dtype=np.float64)
-        for piece in pieces(self.points):
-            gains, errors = lower_bound(towards, cloud.rows(piece, query))
-            near = piece.start + np.flatnonzero(gains <= errors)
-            if near.size and max(products(self.rows(near), direction)) >= height:
-                return False
-        return True
+        query = cloud.scaled(self.given)
+        parts = [lower_bound(towards, cloud.rows(piece, query)) for piece in pieces(self.points)]
+        gains, errors = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+        near = np.flatnonzero(gains - errors <= (gains + errors).min())
+        return max(products(self.rows(near), direction))
 
     def slopes(self, direction: list[int]) -> list[int]:
         """w·x_i of all points."""
@@ -88,7 +98,7 @@ class _Problem:
         """Whether a direction proves the query outside."""
         height = sum(w * q for w, q in zip(direction, self.query, strict=True))
         if self.kind == "convex":
-            return self.behind(direction, height)
+            return self.highest(direction) < height
         slopes = self.slopes(direction)
         level = slopes[0] if self.kind == "affine" else 0
         return all(slope == level for slope in slopes) and height != level
@@ -96,10 +106,10 @@ class _Problem:
     def gap(self, direction: list[int]) -> Fraction:
         """The distance that a separating direction shows, in units of 2^exponent, rounded down."""
         height = sum(w * q for w, q in zip(direction, self.query, strict=True))
-        slopes = self.slopes(direction)
-        least = (
-            height - max(slopes) if self.kind == "convex" else abs(height - (slopes[0] if self.kind == "affine" else 0))
-        )
+        if self.kind == "convex":
+            least = height - self.highest(direction)
+        else:
+            least = abs(height - (self.slopes(direction)[0] if self.kind == "affine" else 0))
         return Fraction(least, math.isqrt(sum(w * w for w in direction) << 80) + 1) * (2**40 - 1)
 
     def reaches(self, weights: dict[int, Fraction]) -> bool:
@@ -113,15 +123,40 @@ class _Problem:
         sums = products(self.rows(list(weights)).T, scaled)
         return all(total == shared * q for total, q in zip(sums, self.query, strict=True))
 
-    def separated(self, one: One) -> One | None:
-        """The float direction, rounded to integers."""
+    def separated(self, one: One, unit: int = 0) -> One | None:
+        """The float direction, rounded to integers: to as few bits as show the distance that it shows itself, or nearly."""
         if one.status == "inside" or self.kind != "convex" or not one.normal.any():
             return None
+        best, most = None, Fraction(0)
         for bits in BITS:
             direction = [int(value) for value in np.rint(np.ldexp(one.normal, bits)).astype(object)]
-            if any(direction) and self.separates(direction):
-                return self._outside(one, direction)
-        return None
+            gap = self.gap(direction) * Fraction(2) ** (self.exponent - unit) if any(direction) else most
+            if gap > most:
+                best, most = direction, gap
+            if most > 0 and most >= Fraction(one.lower) * (1 - NEARLY):
+                break
+        return None if best is None else self._outside(one, best)
+
+    def projected(self, one: One) -> One | None:
+        """The direction from the nearest point of a span or affine hull, exactly, from the normal equations of independent points."""
+        if self.kind == "convex":
+            return None
+        affine, floats = self.kind == "affine", self.floats(slice(None))
+        floats = floats - floats[0] if affine else floats
+        chosen = basis(floats.T, self.points.shape[1])
+        if len(chosen) ** 2 * self.points.shape[1] > PROJECTED:
+            return None
+        rows = self.rows(slice(None)).astype(object)
+        origin = rows[0] if affine else rows[0] * 0
+        rows, moved = rows[chosen] - origin, np.array(self.query, dtype=object) - origin
+        weights = solve(rows @ rows.T, [int(value) for value in rows @ moved]) if len(rows) else []
+        if weights is None:
+            return None
+        shared = math.lcm(*(value.denominator for value in weights))
+        rest = shared * moved - np.array([int(value * shared) for value in weights], dtype=object) @ rows
+        common = math.gcd(*rest)
+        direction = [int(value) // common for value in rest] if common else []
+        return self._outside(one, direction) if direction and self.separates(direction) else None
 
     def combined(self, one: One) -> One | None:
         """The float weights, repaired exactly on as many points as there are features that differ."""
@@ -198,7 +233,7 @@ class _Problem:
 
     def _telling(self, columns: list[int]) -> list[int]:
         """Features in which these points differ most independently of each other."""
-        rows = self.points[columns].astype(np.float64)
+        rows = self.floats(columns)
         rows = rows - (rows.mean(axis=0) if self.kind != "span" else 0)
         largest = np.abs(rows).max()
         return sorted(int(j) for j in basis(rows / largest, rows.shape[1])) if largest > 0 else [0]

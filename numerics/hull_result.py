@@ -157,6 +157,10 @@ class Distance:
         if one.integers is not None or one.rationals is not None:
             if not hull_exact.holds(self.points, given, one, self.kind):
                 yield "its exact certificate fails"
+            elif one.integers is not None:
+                seen = hull_exact.shown(self.points, given, one, self.kind, self.exponent)
+                if not 0 < one.lower <= seen:
+                    yield f"its direction shows a distance of {seen:g}, not {one.lower:g}"
         elif self.kind != "convex":
             yield from self._flat_faults(cloud, query, one)
             return
@@ -165,11 +169,10 @@ class Distance:
         if self.kind == "convex" and one.status != "inside":
             if upper_bound(one.weights, offsets) > one.upper * tolerance:
                 yield f"its point is {upper_bound(one.weights, offsets):g} away, not {one.upper:g}"
-            seen = separation(cloud, query, -one.normal) if one.lower > 0 else 0.0
-            if one.integers is not None and seen < one.lower:
-                seen = max(seen, hull_exact.shown(self.points, given, one, self.kind, self.exponent))
-            if one.lower > 0 and not one.lower - one.floor <= seen > 0:
-                yield f"its direction shows a distance of {seen:g}, not {one.lower:g}"
+            if one.lower > 0 and one.integers is None:
+                seen = separation(cloud, query, -one.normal)
+                if not one.lower - one.floor <= seen > 0:
+                    yield f"its direction shows a distance of {seen:g}, not {one.lower:g}"
 
     def _flat_faults(self, cloud: Cloud, query: Float, one: One) -> Iterator[str]:
         """The direction must be orthogonal to the points up to the floor, and the weights must lead to the nearest point."""

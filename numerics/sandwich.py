@@ -59,8 +59,8 @@ def sandwich(predictor: Predictor, x: Any, times: Any = math.inf, *, hull: bool 
         A :class:`Sandwich`.
 
     Raises:
-        SettingError: If there is weight decay, no weight represents the target, or the hull is asked for where features are complex
-            or the limit leaves something of the data unlearned.
+        SettingError: If there is weight decay or no test example, no weight represents the target, or the hull is asked for where
+            features are complex or the limit leaves something of the data unlearned.
 
     Source:
         Theorem T13.
@@ -89,6 +89,9 @@ def sandwich(predictor: Predictor, x: Any, times: Any = math.inf, *, hull: bool 
         )
         raise SettingError(message)
     x = problem.check_examples(x)
+    if len(x) == 0:
+        message = "x must hold at least one example, but it holds none. Pass one, with its batch axis."
+        raise SettingError(message)
     features = layer.features(x, np)
     smallest, largest = _gains(problem.start - star)
     squared = [

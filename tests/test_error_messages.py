@@ -320,6 +320,13 @@ ERRORS = [
         "Choose",
     ),
     (lambda _: found().extremal_start(1, (0,)), "example and entry must be an index into outputs of", "Pass others"),
+    (lambda _: found().extremal_start(0.5, (0,)), "example and entry must be an index into outputs of", "Pass others"),
+    (lambda _: found().extremal_start(0, 0), "example and entry must be an index into outputs of", "Pass others"),
+    (
+        lambda _: sandwich(found().predictor, np.zeros((0, *found().test.shape[1:]))),
+        "x must hold at least one example",
+        "Pass one",
+    ),
     (lambda _: found().extremal_start(0, (7,)), "entry must be an index into an output of shape (1,)", "a smaller one"),
     (lambda _: found().least_start([1.0]), "outputs must have shape (1, 1) for these test examples", "reshape(1, 1)"),
     (

@@ -211,3 +211,39 @@ def test_products_do_not_overflow():
     rows = np.array([[2**50, 2**50], [1, -1]])
     assert products(rows, [2**20, 2**20]) == [2**71, 0]
     assert products(rows, [3, 2**70]) == [3 * 2**50 + 2**120, 3 - 2**70]
+
+
+@pytest.mark.parametrize("kind", ["convex", "affine", "span"])
+def test_the_lower_bound_of_an_exact_answer_is_what_its_whole_normal_shows(kind):
+    rng = np.random.default_rng(3)
+    for seed in range(6):
+        rank = 2 if kind != "convex" else 5
+        points = (
+            rng.standard_normal((12, rank)) @ rng.integers(-3, 4, (rank, 5))
+            if kind == "convex"
+            else (rng.integers(-9, 10, (12, rank)) @ rng.integers(-3, 4, (rank, 5)) * 0.25)
+        )
+        points = points + np.array([7.0, 0.0, -2.0, 0.0, 1.5]) * (kind == "affine")  # so that its span is larger
+        query = 3 * rng.standard_normal(5)
+        found, floating = distance(query, points, kind, exact=True), distance(query, points, kind)
+        if found.status != "outside":
+            continue
+        normal = [int(value) for value in found.normal]
+        heights = [
+            sum(w * (Fraction(q) - Fraction(x)) for w, q, x in zip(normal, query, row, strict=True)) for row in points
+        ]
+        origin = sum(w * Fraction(q) for w, q in zip(normal, query, strict=True))
+        height = min(heights) if kind == "convex" else abs(heights[0] if kind == "affine" else origin)
+        shown = height**2 / sum(w * w for w in normal)
+        assert 0 < Fraction(found.lower) ** 2 <= shown, seed
+        assert found.lower >= floating.lower * (1 - 1e-8)
+        assert found.verify()
+
+
+def test_an_exact_distance_to_a_nearly_flat_set_is_that_of_its_true_rank():
+    """float64 takes the points for a line, 1/2 away; they span the plane, and the query is 2^-30 above it."""
+    points, query = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 2.0**-60, 0.0]], [0.0, 0.5, 2.0**-30]
+    found = distance(query, points, "affine", exact=True)
+    assert found.status == "outside"
+    assert 0.999 * 2.0**-30 < found.lower <= 2.0**-30 <= found.upper
+    assert found.verify()
