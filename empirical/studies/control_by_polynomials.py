@@ -293,6 +293,7 @@ class ControlByPolynomials(Study):
                 axis.plot(points[:, 0], labels, "k.", markersize=4)
                 axis.set_yscale("symlog", linthresh=2)
                 axis.set(ylim=(-1e4, 1e4), xlim=(-REACH[1], REACH[1]), yticks=[-1e4, -100, -1, 0, 1, 100, 1e4])
+                axis.set_xlabel("x", fontsize=7)
                 continue
             side = GRID[2]
             x, y = grid[:, 0].reshape(side, side), grid[:, 1].reshape(side, side)
@@ -301,8 +302,9 @@ class ControlByPolynomials(Study):
             axis.fill(*points[ConvexHull(points).vertices].T, color="0.92")
             axis.plot(*points[labels > 0].T, "k+", *points[labels < 0].T, "k_", markersize=4)
             axis.set_aspect("equal")
-        axes[0, 0].set_ylabel("output (grey: the hull;\ndashed: extremal starts)", fontsize=7)
-        axes[1, 0].set_ylabel("where the class changes", fontsize=7)
+            axis.set_xlabel("x₁", fontsize=7)
+        axes[0, 0].set_ylabel("output (colours: starts;\ndashed: extremal ones;\ngrey: the hull)", fontsize=7)
+        axes[1, 0].set_ylabel("x₂ (lines: where the class changes)", fontsize=7)
 
 
 MOST = 0.5  # the paper's word for a share is "most"
