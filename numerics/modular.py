@@ -42,24 +42,38 @@ class Span:
         >>> span = Span(7)
         >>> span.add(np.array([[1, 2], [3, 6]])), span.add(np.array([[1, 3]]))     # 3·(1, 2) = (3, 6)
         (1, 2)
+        >>> Span(7).extend(np.array([[0, 0], [1, 2], [3, 6], [1, 3]]))
+        [1, 3]
     """
 
     def __init__(self, prime: int) -> None:
         self.prime = prime
         self.basis: list[tuple[int, NDArray[np.int64]]] = []  # with the place of its first entry, which is 1
 
+    @property
+    def places(self) -> list[int]:
+        """Entries in which the vectors that were taken are independent already."""
+        return [place for place, _ in self.basis]
+
     def add(self, vectors: NDArray[np.int64]) -> int:
         """The dimension after some vectors, (m, d), have been added."""
-        rest = vectors % self.prime
+        self.extend(vectors)
+        return len(self.basis)
+
+    def extend(self, vectors: NDArray[np.int64]) -> list[int]:
+        """Which of some vectors, (m, d), are independent of those before them; the span then holds them all."""
+        rest, taken = vectors % self.prime, list[int]()
         for place, row in self.basis:
             rest = self._without(rest, place, row)
-        while len(self.basis) < rest.shape[1] and rest.any():
+        start = 0
+        while len(self.basis) < vectors.shape[1] and rest.any():
             at = int(np.flatnonzero(rest.any(axis=1))[0])
             place = int(np.flatnonzero(rest[at])[0])
             row = rest[at] * pow(int(rest[at, place]), -1, self.prime) % self.prime
             self.basis.append((place, row))
-            rest = self._without(rest[at + 1 :], place, row)
-        return len(self.basis)
+            taken.append(start + at)
+            rest, start = self._without(rest[at + 1 :], place, row), start + at + 1
+        return taken
 
     def _without(self, vectors: NDArray[np.int64], place: int, row: NDArray[np.int64]) -> NDArray[np.int64]:
         """The vectors less the multiple of a row that makes their entry at a place 0."""

@@ -1,4 +1,4 @@
-"""Linear systems and inequalities in whole numbers, without any rounding: simplex for small ones, Dixon's lifting for large ones."""
+"""Arrays of floats as whole numbers, their products without any rounding, and linear systems of them by Dixon's lifting."""
 
 import math
 from fractions import Fraction
@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.modular import Span
+
 Whole = NDArray[Any]  # int64 where no sum can overflow, else Python's integers
 
 PRIME = 67_108_859  # below 2^26: products of residues, 2048 of them summed, fit in int64
 TERMS = 2048
-PIVOTS = 4_000_000_000  # entries times bits changed, after which a simplex gives up: some seconds
+LIMB, DIGIT = 24, 25  # bits of a matrix that are multiplied at once, and at least in a digit
+PANEL = 48  # columns that are eliminated at once
+OVERHEAD = 200  # products that what Python does with one number is worth
+EFFORT = 10_000_000_000  # products of int64 that a decision may cost: some ten seconds
 
 
 def exponent_of(array: NDArray[Any]) -> int:
@@ -65,76 +70,38 @@ def products(rows: Whole, vector: list[int]) -> list[int]:
     return [int(value) for value in rows[:, used].astype(object) @ np.array([vector[i] for i in used], dtype=object)]
 
 
-def feasible(matrix: Whole, target: list[int]) -> tuple[dict[int, Fraction] | None, list[int] | None]:
-    """Whether some a ≥ 0 gives matrix·a = target: those weights, or a y with y·matrix ≤ 0 and y·target > 0, or neither (too large).
-
-    The first phase of the simplex method with integer-preserving pivots (Edmonds, Bareiss) and Bland's rule, which cannot cycle.
-    Columns that are likely to be used should come first.
-
-    Example:
-        >>> feasible(np.array([[1, 0], [1, 1]], dtype=object), [1, 3])[0]
-        {0: Fraction(1, 1), 1: Fraction(2, 1)}
-        >>> feasible(np.array([[1, 0], [1, 1]], dtype=object), [1, 0])[1]
-        [1, -1]
-    """
-    rows, columns = matrix.shape
-    signs = [-1 if value < 0 else 1 for value in target]
-    table = np.zeros((rows + 1, columns + rows + 1), dtype=object)
-    table[:rows, :columns] = matrix.astype(object) * np.array(signs, dtype=object)[:, None]
-    table[:rows, columns:-1] = np.eye(rows, dtype=np.int64).astype(object)
-    table[:rows, -1] = [abs(value) for value in target]
-    table[rows] = -table[:rows].sum(axis=0)
-    table[rows, columns:-1] = 0
-    held, divisor, spent = list(range(columns, columns + rows)), 1, 0
-    while True:
-        entering = next((j for j in range(columns) if table[rows, j] < 0), None)
-        if entering is None:
-            break
-        up = [i for i in range(rows) if table[i, entering] > 0]
-        leaving = min(up, key=lambda i: (Fraction(table[i, -1], table[i, entering]), held[i]))
-        pivot = table[leaving, entering]
-        kept = table[leaving].copy()
-        table = (table * pivot - np.outer(table[:, entering], kept)) // divisor
-        table[leaving] = kept
-        held[leaving], divisor = entering, pivot
-        spent += table.size * (64 + pivot.bit_length())
-        if spent > PIVOTS:
-            return None, None
-    if table[rows, -1] == 0:
-        weights = {held[i]: Fraction(table[i, -1], divisor) for i in range(rows) if held[i] < columns and table[i, -1]}
-        return weights, None
-    dual = [int(divisor - value) * sign for value, sign in zip(table[rows, columns:-1], signs, strict=True)]
-    shared = math.gcd(*dual)
-    return None, [value // shared for value in dual]
-
-
 def solve(matrix: Whole, target: list[int]) -> list[Fraction] | None:
-    """The solution of a square system of whole numbers by Dixon's p-adic lifting; None if it is singular (or seems so modulo p).
+    """The solution of a square system of whole numbers by Dixon's p-adic lifting.
 
     The inverse modulo a prime is found once; each step then gives the next digit of every unknown by two products. The digits
     end where the Hadamard bound says that numerators and denominators are determined (Dixon, Numer. Math. 40, 1982).
+
+    Returns:
+        The unknowns; None if the system is singular (or seems so modulo the prime), or has more than 2048 of them.
 
     Example:
         >>> solve(np.array([[2, 1], [1, 3]]), [1, 1])
         [Fraction(2, 5), Fraction(1, 5)]
     """
     size = len(target)
-    if size > TERMS:
-        return None
+    if size == 0 or size > TERMS:
+        return None if size else []
+    bits, steps = _lifting(matrix, target)
+    limbs = _limbs(matrix)
     inverse = _inverse(np.array(matrix % PRIME, dtype=np.int64))
     if inverse is None:
         return None
-    norms = [math.isqrt(int((row.astype(object) ** 2).sum())) + 1 for row in matrix.T]
-    bits = sum(norm.bit_length() for norm in norms) + max(map(abs, target)).bit_length() + size.bit_length()
     rest = np.array(target, dtype=object)
-    small = matrix.dtype != object and int(np.abs(matrix).max()) < 2**24 and max(map(abs, target)) < 2**52
+    small = len(limbs) == 1 and max(map(abs, target)) < 2**52
     rest = rest.astype(np.int64) if small else rest
-    wide = matrix if small else matrix.astype(object)
-    digits = []
-    for _ in range((2 * bits + 2) // 25 + 1):
+    digits: list[NDArray[np.int64]] = []
+    for _ in range(steps):
         digit = inverse @ np.array(rest % PRIME, dtype=np.int64) % PRIME
         digits.append(digit)
-        rest = (rest - wide @ (digit if small else digit.astype(object))) // PRIME
+        for place, limb in enumerate(limbs):
+            product = limb @ digit
+            rest = rest - (product if small else product.astype(object) << LIMB * place)
+        rest = rest // PRIME
     modulus = PRIME ** len(digits)
     found, shared = [], 1
     for values in zip(*digits, strict=True):
@@ -146,6 +113,50 @@ def solve(matrix: Whole, target: list[int]) -> list[Fraction] | None:
             scaled, shared = top, shared * bottom
         found.append((scaled, shared))
     return [Fraction(top, bottom) for top, bottom in found]
+
+
+def effort(matrix: Whole, target: list[int]) -> int:
+    """About how many products of int64 :func:`solve` takes."""
+    size = len(target)
+    bits, steps = _lifting(matrix, target)
+    each = size * (size + OVERHEAD) * (len(_limbs(matrix)) + 1)
+    return size**3 + steps * each + size * (bits // 15) ** 2
+
+
+def gram(rows: Whole) -> Whole:
+    """rows·rowsᵀ.
+
+    Example:
+        >>> gram(np.array([[1, 2], [2**40, 0]])).tolist()
+        [[5, 1099511627776], [1099511627776, 1208925819614629174706176]]
+    """
+    total: Whole = np.zeros((len(rows), len(rows)), dtype=object)
+    limbs = _limbs(rows)
+    for high, first in enumerate(limbs):
+        for low, second in enumerate(limbs):
+            total = total + ((first @ second.T).astype(object) << LIMB * (high + low))
+    return total
+
+
+def _lifting(matrix: Whole, target: list[int]) -> tuple[int, int]:
+    """Bits that hold every numerator and denominator of a solution, by Hadamard's bound, and the digits that determine it."""
+    norms = [math.isqrt(sum(value * value for value in column)) + 1 for column in matrix.T.tolist()]
+    bits = (
+        sum(norm.bit_length() for norm in norms)
+        + max(map(abs, target), default=0).bit_length()
+        + len(target).bit_length()
+    )
+    return bits, (2 * bits + 2) // DIGIT + 1
+
+
+def _limbs(matrix: Whole) -> list[NDArray[np.int64]]:
+    """The matrix as Σ limbs[k]·2^{24k}, each below 2^24 in absolute value: 2048 products with a digit add up in int64."""
+    signs, rest = np.sign(matrix), np.abs(matrix)
+    found: list[NDArray[np.int64]] = []
+    while not found or rest.any():
+        found.append((signs * (rest & (1 << LIMB) - 1)).astype(np.int64))
+        rest = rest >> LIMB
+    return found
 
 
 def _assemble(digits: list[int]) -> int:
@@ -167,17 +178,30 @@ def _rational(number: int, modulus: int, bits: int) -> tuple[int, int]:
 
 
 def _inverse(matrix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The inverse modulo PRIME by Gauss and Jordan."""
+    """The inverse modulo PRIME by Gauss and Jordan, a panel of columns at a time; None if it is singular."""
+    size = len(matrix)
+    table = np.concatenate((matrix % PRIME, np.eye(size, dtype=np.int64)), axis=1)
+    for begin in range(0, size, PANEL):
+        end = min(begin + PANEL, size)
+        chosen = Span(PRIME).extend(table[begin:, begin:end])
+        if len(chosen) < end - begin:
+            return None
+        order = np.concatenate((chosen, np.setdiff1d(np.arange(size - begin), chosen)))
+        table[begin:] = table[begin:][order]
+        top = _small_inverse(table[begin:end, begin:end]) @ table[begin:end] % PRIME
+        table = (table - table[:, begin:end] @ top) % PRIME
+        table[begin:end] = top
+    return table[:, size:]
+
+
+def _small_inverse(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The inverse modulo PRIME of a regular matrix, column by column."""
     size = len(matrix)
     table = np.concatenate((matrix, np.eye(size, dtype=np.int64)), axis=1)
     for column in range(size):
-        below = np.flatnonzero(table[column:, column])
-        if not below.size:
-            return None
-        other = column + int(below[0])
+        other = column + int(np.flatnonzero(table[column:, column])[0])
         table[[column, other]] = table[[other, column]]
-        table[column] = table[column] * pow(int(table[column, column]), -1, PRIME) % PRIME
-        factors = table[:, column].copy()
-        factors[column] = 0
-        table = (table - np.outer(factors, table[column])) % PRIME
+        row = table[column] * pow(int(table[column, column]), -1, PRIME) % PRIME
+        table = (table - np.outer(table[:, column], row)) % PRIME
+        table[column] = row
     return table[:, size:]
