@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = Path(__file__).with_name("mutations.toml")
@@ -103,17 +104,11 @@ class Copies:
             )
 
 
-def each(items: list, work: Callable[..., tuple[str, str]], what: str) -> list[tuple[str, str]]:
-    """The results in order, worked on by all workers, with progress on a terminal."""
-    results = []
+def each(items: list, work: Callable[..., tuple[str, str]]) -> Iterator[tuple[Any, str, str]]:
+    """Every item with its verdict and last words, in order, as soon as all before it are done."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        for done, result in enumerate(pool.map(work, items), start=1):
-            results.append(result)
-            if sys.stderr.isatty():
-                print(f"\r{what} {done}/{len(items)}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    return results
+        for item, (verdict, said) in zip(items, pool.map(work, items), strict=True):
+            yield item, verdict, said
 
 
 def main(words: list[str]) -> int:
@@ -136,7 +131,7 @@ def main(words: list[str]) -> int:
 
         tests = sorted({test for m in chosen for test in m.tests})
         wrong = False
-        for test, (verdict, said) in zip(tests, each(tests, unchanged, "unchanged"), strict=True):
+        for test, verdict, said in each(tests, unchanged):
             if verdict != "passed":
                 wrong = True
                 print(f"{test} must pass before a mistake is planted, but it {verdict}:\n{said}")
@@ -147,14 +142,13 @@ def main(words: list[str]) -> int:
             patience = 60 + PATIENCE * sum(seconds[test] for test in mutation.tests)
             return copies.run(mutation.tests, mutation, patience)
 
-        verdicts = each(chosen, planted, "planted")
-    named = {"failed": "caught", "hung": "caught", "passed": "SURVIVED"}
-    width = max(len(m.name) for m in chosen)
-    for mutation, (verdict, said) in zip(chosen, verdicts, strict=True):
-        print(f"{named.get(verdict, 'UNFAIR'):9} {mutation.name:{width}}  {mutation.file}")
-        if verdict not in named:
-            print(f"pytest {verdict}:\n{said}")
-    caught = sum(verdict in ("failed", "hung") for verdict, _ in verdicts)
+        named = {"failed": "caught", "hung": "caught", "passed": "SURVIVED"}
+        width, caught = max(len(m.name) for m in chosen), 0
+        for mutation, verdict, said in each(chosen, planted):
+            print(f"{named.get(verdict, 'UNFAIR'):9} {mutation.name:{width}}  {mutation.file}", flush=True)
+            caught += verdict in ("failed", "hung")
+            if verdict not in named:
+                print(f"pytest {verdict}:\n{said}")
     print(f"\n{caught} of {len(chosen)} planted mistakes were caught.")
     return 0 if caught == len(chosen) else 1
 
