@@ -2,7 +2,7 @@
 
     python benchmarks/hull.py [--queries N] [--patience SECONDS] [--sizes small,middle,large]
 
-One BLAS thread, each solver in a process of its own. Time is from the raw arrays to the answer; "gap" is (upper − lower)/upper of
+The first line says what with. One BLAS thread, each solver in a process of its own. Time is from the raw arrays to the answer; "gap" is (upper − lower)/upper of
 that answer, formed in float64 from the solver's weights by the certificate of optimality, the same for all
 (wanted: 1e-6). "memory" is the peak of the process above what it held once the data were read, as a multiple of the data
 that the solver was given. A solver that has spent its patience is not asked for the remaining queries. DAQP and Clarabel
@@ -12,8 +12,11 @@ run where they are installed. Membership by HiGHS is a linear program: it knows 
 import argparse
 import importlib.util
 import multiprocessing
+import os
+import platform
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from scipy.optimize import linprog, nnls
 from threadpoolctl import threadpool_limits
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist10k.npz"
+PACKAGES = ("numpy", "scipy", "torch", "daqp", "clarabel")
 SIZES = {"small": (1000, 256, np.float64), "middle": (5000, 784, np.float32), "large": (60_000, 784, np.float32)}
 
 
@@ -152,6 +156,12 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+def describe() -> str:
+    """Processor, Python and the packages that are measured."""
+    found = [f"{name} {version(name)}" for name in PACKAGES if importlib.util.find_spec(name) is not None]
+    return f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, {', '.join(found)}"
+
+
 def measure(name: str, size: str, count: int, patience: float, answer: Any) -> None:
     """In a process of its own: one query, then the batch, as far as patience goes."""
     with threadpool_limits(1):
@@ -182,6 +192,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="small,middle,large")
     chosen = parser.parse_args()
     context = multiprocessing.get_context("spawn")
+    print(describe())
     source = "real digits" if MNIST.exists() else "synthetic pictures"
     for size in chosen.sizes.split(","):
         count, width, dtype = SIZES[size]
@@ -200,7 +211,9 @@ def main() -> None:
             if answer.empty():
                 process.kill()
                 process.join()
-                why = "out of patience" if time.monotonic() >= limit else f"died ({process.exitcode})"
+                why = (
+                    f"> {4 * chosen.patience + 60:.0f} s" if time.monotonic() >= limit else f"died ({process.exitcode})"
+                )
                 print(f"  {name:<28}{why:>12}", flush=True)
                 continue
             first, each, number, worst, memory = answer.get()

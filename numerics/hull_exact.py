@@ -26,7 +26,7 @@ def decide(points: Array, query: Array, one: One, kind: str, unit: int = 0) -> O
     hull = WholeHull(points, query, kind)
     found = _separated(hull, one, unit) or _combined(hull, one) or _walked(hull, one)
     if found is None:
-        reason = f"the query is on the boundary up to float64's floor, and {points.shape} points are too many to decide it in integers"
+        reason = f"the query is on the boundary up to float64's floor, and {points.shape} points would take too long to decide in integers"
         return replace(one, status="undecided", lower=0.0, reason=reason)
     if found.integers is None:
         return found

@@ -39,7 +39,7 @@ def distance(
         points: The x_i, (N, d).
         kind: "convex", "affine" or "span".
         exact: Decide in integers and rationals, for the exact value of the data: weights are then fractions and the normal is
-            whole numbers. Large problems on the boundary may stay undecided.
+            whole numbers. What would take more than some ten seconds stays undecided: faces of hundreds of points in float64.
         device: Where the convex search multiplies: None for numpy, or a device of torch such as "cpu" or "cuda".
 
     Returns:
