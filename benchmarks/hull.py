@@ -2,11 +2,12 @@
 
     python benchmarks/hull.py [--queries N] [--patience SECONDS] [--sizes small,middle,large]
 
-The first line says what with. One BLAS thread, each solver in a process of its own. Time is from the raw arrays to the answer; "gap" is (upper − lower)/upper of
-that answer, formed in float64 from the solver's weights by the certificate of optimality, the same for all
-(wanted: 1e-6). "memory" is the peak of the process above what it held once the data were read, as a multiple of the data
-that the solver was given. A solver that has spent its patience is not asked for the remaining queries. DAQP and Clarabel
-run where they are installed. Membership by HiGHS is a linear program: it knows no distance, so it has no gap.
+The first line says what with. One BLAS thread, each solver in a process of its own. Time is from the raw arrays to the
+answer; "gap" is (upper − lower)/upper of that answer, formed in float64 from the solver's weights by the certificate of
+optimality, the same for all (wanted: 1e-6). "memory" is the peak of the process above what it held once the data were read,
+as a multiple of the data that the solver was given. A solver that has spent its patience is not asked for the remaining
+queries. DAQP and Clarabel run where they are installed. Membership by HiGHS is a linear program: it knows no distance, so it
+has no gap.
 """
 
 import argparse
