@@ -22,10 +22,8 @@
 Instead of ``[grid]`` or beside it, ``[[grids]]`` are several grids, one after the other.
 """
 
-import importlib
 import itertools
 import math
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,6 +33,7 @@ import empirical.experiments  # noqa: F401  its kinds are then known
 from empirical.experiment import Experiment
 from theory.component import check_keys
 from theory.errors import SettingError
+from theory.user_modules import import_modules
 
 KEYS = ("modules", "experiment", "grid", "grids", "zip")
 MOST = 10**6  # experiments of one sweep
@@ -90,7 +89,7 @@ def read_sweep(text: str, name: str = "the sweep", folder: Path | None = None) -
     if "experiment" not in table:
         message = f"{name} must have a table [experiment], but it has none. Add [experiment] with a kind."
         raise SettingError(message)
-    _import(table.get("modules", []), name, folder)
+    import_modules(table.get("modules", []), name, folder)
     found: dict[str, Experiment] = {}
     for choice in _choices(table, name):
         try:
@@ -101,20 +100,6 @@ def read_sweep(text: str, name: str = "the sweep", folder: Path | None = None) -
             raise SettingError(message) from None
         found.setdefault(experiment.to_toml(), experiment)
     return list(found.values())
-
-
-def _import(modules: Any, name: str, folder: Path | None) -> None:
-    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
-        message = f'modules of {name} must be a list of module names, but it is {modules!r}. Write modules = ["my_experiments"].'
-        raise SettingError(message)
-    if modules and folder is not None and str(folder) not in sys.path:
-        sys.path.append(str(folder))  # workers take it over
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            message = f"modules of {name} must be importable, but {module} is not: {error}. Put {module}.py beside the sweep file."
-            raise SettingError(message) from None
 
 
 def _choices(table: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Settings as values, as TOML and as text; and every error of theory and numerics: what, must, but, repair."""
 
+import sys
 from dataclasses import FrozenInstanceError, dataclass
 
 import numpy as np
@@ -142,3 +143,26 @@ def test_the_families_hold_every_kind_by_its_name_in_snake_case():
     assert {"gradient_flow", "gradient_descent", "heavy_ball", "adam"} <= set(Optimizer.kinds)
     assert {"identity", "constant", "linear_map", "given"} <= set(Target.kinds)
     assert {"torch_default", "gaussian", "zeros", "orthogonal", "fixed"} <= set(FAMILIES["start"].kinds)
+
+
+def test_a_setting_file_may_name_modules_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Target, "kinds", dict(Target.kinds))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "flows_of_a_setting.py").write_text(
+        "from dataclasses import dataclass\nimport theory.targets\n\n\n"
+        "@dataclass(frozen=True)\nclass Doubled(theory.targets.Identity):\n    pass\n"
+    )
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'modules = ["flows_of_a_setting"]\nlayer = "linear"\noptimizer = "gradient_flow"\ntarget = "doubled"\n'
+    )
+    assert Setting.load(path).target.kind == "doubled"
+    path.write_text('modules = ["absent_kinds"]\nlayer = "linear"\noptimizer = "gradient_flow"\n')
+    with pytest.raises(SettingError, match=r"modules of .*s\.toml must be importable, but absent_kinds is not"):
+        Setting.load(path)
+
+
+def test_only_a_file_may_name_modules():
+    """What is read from an archive imports nothing."""
+    with pytest.raises(SettingError, match="it has 'modules'"):
+        Setting.from_toml('modules = ["os"]\nlayer = "linear"\noptimizer = "gradient_flow"\n')

@@ -127,11 +127,11 @@ ERRORS = [
         "the sweep must have at most 1000000",
         "Split it.",
     ),
-    (f"modules = 'x'\n{BASE}", "modules of the sweep must be a list of module names, but it is 'x'", "my_experiments"),
+    (f"modules = 'x'\n{BASE}", "modules of the sweep must be a list of module names, but it is 'x'", "my_kinds"),
     (
         f"modules = ['absent_module']\n{BASE}",
         "modules of the sweep must be importable, but absent_module",
-        "sweep file.",
+        "beside that file.",
     ),
 ]
 

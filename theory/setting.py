@@ -15,6 +15,7 @@ from theory.paths import path_repair
 from theory.starts import Start, TorchDefault
 from theory.targets import Identity, Target
 from theory.toml_text import tables, value_text
+from theory.user_modules import import_modules
 
 LOSSES = ("half_sum", "mse")
 
@@ -100,22 +101,29 @@ class Setting:
         return cls(**values)
 
     @classmethod
-    def from_toml(cls, text: str, name: str = "the setting") -> "Setting":
+    def from_toml(cls, text: str, name: str = "the setting", folder: Path | None = None) -> "Setting":
         """The setting that a TOML text describes.
 
+        Args:
+            text: TOML. With a folder it may have a line such as ``modules = ["my_layers"]``, for kinds of your own.
+            name: What errors call it.
+            folder: Where such modules are looked for, besides the installed ones.
+
         Raises:
-            SettingError: If the text is not TOML or not a setting.
+            SettingError: If the text is not TOML or not a setting, or a module cannot be imported.
         """
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             message = f"{name} must be TOML, but it is not: {error}. Mend that line."
             raise SettingError(message) from None
+        if folder is not None:
+            import_modules(table.pop("modules", []), name, folder)
         return cls.from_table(table)
 
     @classmethod
     def load(cls, path: str | Path) -> "Setting":
-        """The setting in a file.
+        """The setting in a file, which may name modules beside it that define kinds of your own.
 
         Raises:
             SettingError: If the file cannot be read as text, or is not a setting.
@@ -126,7 +134,7 @@ class Setting:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             message = f"the setting must be a readable TOML file, but {path} is not: {reason}. {path_repair(path)}"
             raise SettingError(message) from None
-        return cls.from_toml(text, str(path))
+        return cls.from_toml(text, str(path), Path(path).absolute().parent)
 
     def to_toml(self) -> str:
         """The setting as TOML; ``from_toml`` reads it back to an equal setting."""
