@@ -5,6 +5,15 @@ from typing import Literal
 
 from closedflow.terminal import save
 
+ZSH = """
+# The function above has a name of its own: a file of $fpath calls it, and a sourced one announces it.
+if [[ ${funcstack[1]} == _closedflow ]]; then
+  _cyclopts_closedflow "$@"
+else
+  compdef _cyclopts_closedflow closedflow
+fi
+"""
+
 
 def completion(shell: Literal["bash", "zsh", "fish"], *, json: Path | None = None) -> int:
     """The script that completes commands in your shell.
@@ -23,7 +32,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], *, json: Path | None = Non
 
     from closedflow.cli import app
 
-    script = app.generate_completion(shell=shell)
+    script = app.generate_completion(shell=shell) + (ZSH if shell == "zsh" else "")
     if json is None:
         print(script)
     else:

@@ -7,6 +7,8 @@ import json
 import os
 import pty
 import re
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +104,51 @@ def test_a_verdict_table_as_json_goes_to_stdout_and_the_table_for_people_to_stde
 
 
 # Completion
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_an_option_and_its_values(tmp_path, capsys):
+    assert run(["completion", "fish"]) == 0
+    (tmp_path / "closedflow.fish").write_text(capsys.readouterr().out)
+    line = f"source {tmp_path}/closedflow.fish; complete -C'closedflow hull --ki'; complete -C'closedflow hull --kind '"
+    done = subprocess.run(
+        ["fish", "-c", line], capture_output=True, text=True, check=True, env=os.environ | {"HOME": str(tmp_path)}
+    )
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"--kind", "span", "affine", "convex"}
+
+
+IN_FPATH = "fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D"
+SOURCED = "autoload -Uz compinit; compinit -u -D; source {folder}/_closedflow"
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize("how", [IN_FPATH, SOURCED])
+def test_zsh_completes_an_option(tmp_path, capsys, how):
+    """In a terminal, as a user would press the tab key; from a file of $fpath and sourced."""
+    assert run(["completion", "zsh"]) == 0
+    (tmp_path / "_closedflow").write_text(capsys.readouterr().out)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "dumb"
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    try:
+        os.write(terminal, how.format(folder=tmp_path).encode() + b"; print read''y\n")
+        assert seen(terminal, b"ready")
+        os.write(terminal, b"closedflow hull --ki\t")
+        assert seen(terminal, b"--kind ")
+    finally:
+        os.close(terminal)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def seen(terminal: int, wanted: bytes, patience: float = 30.0) -> bool:
+    """Whether a terminal shows this before patience ends."""
+    shown, end = b"", time.monotonic() + patience
+    while wanted not in shown and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 4096).replace(b"\r", b"").replace(b"\n", b"")
+    return wanted in shown
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
