@@ -202,7 +202,10 @@ class Distance:
     def __str__(self) -> str:
         names = [one.status for one in self.found]
         counts = ", ".join(f"{names.count(name)} {name}" for name in ("outside", "inside", "undecided"))
-        return f"{self.kind}: {counts}"
+        upper = np.atleast_1d(self.upper)[[name == "outside" for name in names]]
+        return f"{self.kind}: {counts}" + (f"; distances {upper.min():.4g} to {upper.max():.4g}" if upper.size else "")
+
+    __repr__ = __str__
 
 
 def separation(cloud: Cloud, query: Float, towards: Float) -> float:

@@ -45,6 +45,14 @@ class Sandwich:
     hull: Float | None = None
     hull_distances: Float | None = None
 
+    def __str__(self) -> str:
+        times, count = self.errors.shape
+        ratios = self.errors[self.upper > 0] / self.upper[self.upper > 0]
+        shares = f"{ratios.min():.3g} to {ratios.max():.3g} of their upper bounds" if ratios.size else "all 0"
+        return f"errors of {count} {'example' if count == 1 else 'examples'} at {times} {'time' if times == 1 else 'times'}: {shares}"
+
+    __repr__ = __str__
+
 
 def sandwich(predictor: Predictor, x: Any, times: Any = math.inf, *, hull: bool = False) -> Sandwich:
     r"""Lower and upper bounds on the error of test examples, from their distance to the data.

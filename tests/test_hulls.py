@@ -315,3 +315,10 @@ def test_real_digits_are_outside_the_hull_and_in_the_span(mnist):
     assert (found.status == "outside").all()
     assert ((found.upper - found.lower) / found.upper).max() < 1e-6
     assert found.lower.min() > 0.8
+
+
+def test_answers_print_in_one_line():
+    points = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    found = distance([[3.0, 0.0], [0.25, 0.25], [2.0, 0.0]], points)
+    assert repr(found) == "convex: 2 outside, 1 inside, 0 undecided; distances 1 to 2"
+    assert repr(distance([0.25, 0.25], points)) == "convex: 0 outside, 1 inside, 0 undecided"

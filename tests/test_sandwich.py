@@ -221,3 +221,9 @@ def test_own_cases_are_measured_by_these_classes():
         f"empirical.extrapolation.{kind.__name__}" for kind in (DeterminacyMeasurement, SandwichMeasurement)
     }
     assert isinstance(case("T12"), OwnCase)
+
+
+def test_a_sandwich_prints_in_one_line():
+    p = Predictor(Setting(Linear(), GradientFlow()), [[1.0, 0.0]], initial_weight=[[1.0, 0.0], [0.0, 4.0]])
+    assert repr(sandwich(p, [[7.0, 2.0]])) == "errors of 1 example at 1 time: 1 to 1 of their upper bounds"
+    assert repr(sandwich(p, [[7.0, 0.0]])) == "errors of 1 example at 1 time: all 0"
