@@ -213,7 +213,7 @@ def test_one_query_has_the_fields_of_one_and_a_batch_of_many():
     assert many.normal.shape == (2, 2)
     assert list(many.status) == ["outside", "inside"]
     assert one.lower == many.lower[0]
-    assert str(many) == "convex: 1 outside, 1 inside, 0 undecided"
+    assert str(many) == "convex: 1 outside, 1 inside, 0 undecided; distances 1 to 1"
     assert np.allclose(many.weights @ SQUARE, [[1.0, 0.5], [0.5, 0.25]])
 
 
