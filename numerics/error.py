@@ -14,6 +14,12 @@ summed over blocks. A Haar-distributed (semi-)orthogonal start has dependent ent
 .. math::
     \mathrm{Var} = \frac{2}{n(n + 2)}\Big(\sum_i C(A_i, A_i) - \frac{1}{n - 1}\sum_{i \ne j} C(A_i, A_j)\Big) + \frac{4}{n}\|bV^\top\|^2 .
 
+For complex blocks (a circular convolution) the modulus stands for the square and ᴴ for ᵀ. Of independent real Gaussian entries the
+unitary transform makes real Gaussian blocks at the frequencies that are their own mirror image, and elsewhere pairs of conjugate
+blocks, whose entries have independent real and imaginary parts of variance σ²/2: a pair's squared error, twice that of one of
+them, has the law of two independent real blocks of the same V and b. The formulas hold as if all were independent; other starts
+have dependent entries there, and are refused.
+
 Source: theorem T17; for the others the fourth moments of one entry, and of the rows of a Haar matrix,
 :math:`E\,u_iu_iu_iu_i = (\text{sum of three pairings})/(n(n+2))` and :math:`E\,u_{ia}u_{ib}u_{jc}u_{jd} = ((n+1)\delta_{ab}\delta_{cd} -
 \delta_{ac}\delta_{bd} - \delta_{ad}\delta_{bc})/(n(n-1)(n+2))`; :mod:`theory.error_law` has them as formulas.
@@ -25,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.arrays import Float, quiet, squares
+from numerics.arrays import Float, adjoint, quiet, squares
 from numerics.laws import LARGEST_NONCENTRALITY, GeneralizedChiSquare
 from theory.component import check_number
 from theory.errors import SettingError
@@ -84,14 +90,14 @@ def moments(
         message = f"start must be a Start, but it is {start!r}. Pass Gaussian(0.1), say, or None for the setting's."
         raise SettingError(message)
     layer = p.setting.layer
-    if orders != (1,):
-        _check_real(p)
     blocks, q, d = p.problem.start.shape
     rows, *rest = layer.weight_shape(p.problem.input_shape, blocks * q)
     entries = start.moments(layer.fan_in(p.problem.input_shape), rows)
     if entries.orthogonal and (rows, math.prod(rest)) != (blocks * q, d - layer.bias):
         message = f"start must have independent entries for {layer}, whose blocks are not rows of its weight, but it is {start}."
         raise SettingError(message)
+    if orders != (1,) and (entries.orthogonal or entries.kurtosis != 3):
+        _check_real(p, start)
     scale = _scale(p, x, entries.std)
     found: list[list[Float]] = [[] for _ in orders]
     for v, b in affine_parts(p, x, times):
@@ -109,12 +115,12 @@ def _mean(v: Float, b: Float) -> Float:
     return b.shape[2] * squares(v).sum(axis=(1, 2, 3)) + squares(b).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
 
 
-def _check_real(p: "Predictor") -> None:
-    """Refuses what is derived for independent real entries only."""
+def _check_real(p: "Predictor", start: Start) -> None:
+    """Refuses what is derived for independent entries only."""
     if np.iscomplexobj(p.problem.features):
         message = (
-            f"layer must have real features for more than the mean of the error, but those of {p.setting.layer} are complex: the "
-            "entries of its block weights are not independent. Use error(x, times) from drawn starts."
+            f"start must be Gaussian for the variance of the error with {p.setting.layer}, whose blocks mix the entries of the weight, "
+            f"but it is {start}. Use Gaussian(std), or error(x, times) from drawn starts."
         )
         raise SettingError(message)
 
@@ -122,7 +128,7 @@ def _check_real(p: "Predictor") -> None:
 def _variance(v: Float, b: Float, entries: EntryMoments) -> Float:
     """The variance for N examples, with the standard deviation of an entry already in V."""
     q = b.shape[2]
-    diagonal = (v**2).sum(axis=3)  # of VVᵀ, (N, blocks, d)
+    diagonal = squares(v).sum(axis=3)  # of VVᵀ, (N, blocks, d)
     mixed = 4 * _mixed(v, b)
     if entries.orthogonal:
         return _haar(v, diagonal, q, round(entries.std**-2)) + mixed
@@ -133,14 +139,14 @@ def _variance(v: Float, b: Float, entries: EntryMoments) -> Float:
 def _mixed(v: Float, b: Float) -> Float:
     """‖bVᵀ‖² = tr b(VᵀV)bᵀ, by the smaller of q × d and P × P."""
     if v.shape[-1] < v.shape[-2]:
-        return (b @ (v.swapaxes(-1, -2) @ v) * b).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
-    return ((b @ v.swapaxes(-1, -2)) ** 2).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
+        return (b @ (adjoint(v) @ v) * b.conj()).real.sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
+    return squares(b @ adjoint(v)).sum(axis=(1, 2, 3))  # type: ignore[no-any-return]
 
 
 def _gram(v: Float) -> Float:
     """‖VᵀV‖² of matrices (..., d, P), on the smaller side."""
-    turned = v if v.shape[-2] < v.shape[-1] else v.swapaxes(-1, -2)
-    return ((turned @ turned.swapaxes(-1, -2)) ** 2).sum(axis=(-1, -2))  # type: ignore[no-any-return]
+    turned = v if v.shape[-2] < v.shape[-1] else adjoint(v)
+    return squares(turned @ adjoint(turned)).sum(axis=(-1, -2))  # type: ignore[no-any-return]
 
 
 def _haar(v: Float, diagonal: Float, q: int, n: int) -> Float:
@@ -194,7 +200,6 @@ def law(p: "Predictor", x: Any, time: float, init_std: float | None) -> Generali
             raise SettingError(message)
         init_std = start.std if isinstance(start, Gaussian) else 0.0
     check_number("init_std", init_std, at_least=0)
-    _check_real(p)
     shape = np.shape(x)
     if shape == p.problem.input_shape:
         x = np.asarray(x)[None]
@@ -211,11 +216,11 @@ def law(p: "Predictor", x: Any, time: float, init_std: float | None) -> Generali
         _, values, right = np.linalg.svd(v[0], full_matrices=False)
         floor = max(v.shape[2:]) * EPS * values[:, :1]
         roots = np.where(values > floor, init_std * values, 0.0)
-        along = b[0] @ right.swapaxes(-1, -2)  # (blocks, q, r)
-        noncentral = np.where(roots > 0, ((along / np.where(roots > 0, roots, 1)[:, None, :]) ** 2).sum(axis=1), 0.0)
+        along = b[0] @ adjoint(right)  # (blocks, q, r)
+        noncentral = np.where(roots > 0, squares(along / np.where(roots > 0, roots, 1)[:, None, :]).sum(axis=1), 0.0)
         random = (roots > 0) & (noncentral < LARGEST_NONCENTRALITY)
         rest = b[0] - (along * random[:, None, :]) @ right
-        weights, constant = roots[random] ** 2, float((rest**2).sum())
+        weights, constant = roots[random] ** 2, float(squares(rest).sum())
     size = max(float(roots.max(initial=0.0)), float(np.abs(rest).max(initial=0.0)))
     scale = float(_scale(p, x, init_std)[0])
     if size > SQUARE_ROOT or 0 < scale < 1 / SQUARE_ROOT:

@@ -9,6 +9,7 @@ import pytest
 
 from empirical.device import construct
 from numerics.budget import UNITS, Budget
+from numerics.laws import GeneralizedChiSquare
 from numerics.predictor import Predictor, load
 from numerics.problem import assemble
 from numerics.spectrum import spectrum
@@ -189,6 +190,49 @@ def test_as_many_examples_as_channels_teach_the_identity_and_fewer_do_not(channe
     if channels > 1:
         short = Predictor(Setting(LAYER, GradientFlow()), images((channels - 1, channels, 4)), seed=0)
         assert short.error(test, math.inf).min() > 1e-3
+
+
+def exact_law(p, x, time, std):
+    """The law of ‖Mθ + c‖² for the real kernel θ ~ N(0, std²), with M from the outputs for every unit kernel."""
+    shape = LAYER.weight_shape(p.problem.input_shape, p.problem.input_shape[0])
+    units = np.eye(math.prod(shape)).reshape((-1, *shape))
+    still = p.from_start(LAYER.to_blocks(0 * units[0], None, np)).predict(x[None], [time]).ravel() - x.ravel()
+    moved = [
+        p.from_start(LAYER.to_blocks(unit, None, np)).predict(x[None], [time]).ravel() - x.ravel() for unit in units
+    ]
+    values, vectors = np.linalg.eigh(std**2 * (np.array(moved) - still) @ (np.array(moved) - still).T)
+    values = np.where(values > 1e-12 * values.max(), values, 0.0)
+    along = std * vectors.T @ ((np.array(moved) - still) @ still)
+    noncentral = np.where(values > 0, (along / np.where(values > 0, values, 1)) ** 2, 0.0)
+    constant = still @ still - (noncentral * values).sum()
+    return GeneralizedChiSquare(values[values > 0], 1.0, noncentral[values > 0], max(constant, 0.0))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (2, 4), (1, 3, 4), (2, 2, 2)])
+@pytest.mark.parametrize("time", [0.3, math.inf])
+def test_the_law_of_the_error_is_that_of_the_real_kernel(shape, time):
+    """Frequencies that are their own mirror image (one of 5, two of 4, four of 2 × 2) and pairs of the others, against real algebra."""
+    rng = np.random.default_rng(0)
+    p = Predictor(Setting(LAYER, GradientFlow(), start=Gaussian(0.4)), rng.standard_normal((1, *shape)), seed=0)
+    x = rng.standard_normal(shape)
+    law, real = p.error_law(x, time), exact_law(p, x, time, 0.4)
+    mean, variance = p.error_moments(x[None], [time])
+    if shape[0] == 1 and time == math.inf:  # learned from one example: what is left is rounding
+        assert max(law.mean(), real.mean(), mean[0, 0]) < 1e-24
+        return
+    assert mean[0, 0] == pytest.approx(real.mean(), rel=1e-9)
+    assert variance[0, 0] == pytest.approx(real.var(), rel=1e-9)
+    assert law.mean() == pytest.approx(real.mean(), rel=1e-9)
+    assert law.var() == pytest.approx(real.var(), rel=1e-9)
+    levels = [0.01, 0.3, 0.9, 0.999]
+    assert law.cdf(real.ppf(levels)) == pytest.approx(levels, rel=1e-8)
+
+
+def test_only_gaussian_starts_have_a_variance():
+    p = Predictor(Setting(LAYER, GradientFlow()), np.ones((1, 1, 4)) + np.eye(4)[:1, None], seed=0)
+    assert p.expected_error(np.ones((1, 1, 4)), [1.0], 0.1).shape == (1, 1)
+    with pytest.raises(SettingError, match=r"start must be Gaussian for the variance .* it is TorchDefault\(\)"):
+        p.error_moments(np.ones((1, 1, 4)), [1.0])
 
 
 def test_the_mean_error_over_random_starts_is_the_mean_over_random_starts():
