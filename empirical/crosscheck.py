@@ -8,7 +8,7 @@ import numpy as np
 
 from empirical.device import DTYPES
 from empirical.levels import ORDER, SENSITIVITY, TOO_LOOSE
-from empirical.train import Training, companion, train_problem
+from empirical.train import Training, companion, halved, train_problem
 from numerics.arrays import Float, check_shape, check_times, real_array
 from numerics.budget import Budget, unit_roundoff
 from numerics.predictor import Predictor
@@ -241,10 +241,10 @@ def train_and_check(
     device: str = "auto",
     dtype: str = "float64",
 ) -> CrossCheck:
-    """Trains the predictor's own problem and compares: a descent once, a flow at η and at η/2 for the same time."""
-    runs = (
-        [(learning_rate, steps)] if learning_rate is None else [(learning_rate, steps), (learning_rate / 2, 2 * steps)]
-    )
+    """Trains the predictor's own problem and compares: a descent once, a flow once more by twice as many steps, half as long."""
+    runs: list[tuple[float | None, int]] = [(learning_rate, steps)]
+    if learning_rate is not None:
+        runs.append((halved(predictor.setting.optimizer, learning_rate), 2 * steps))
     checks = []
     for rate, count in runs:
         run = train_problem(predictor.problem, count, learning_rate=rate, device=device, dtype=dtype)

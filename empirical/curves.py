@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from empirical.train import companion, obstacle, train_problem
+from empirical.train import companion, fine_rate, obstacle, train_problem
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.integrate import trajectory
@@ -13,7 +13,6 @@ from numerics.plan import StiffError, speeds
 from numerics.predictor import Predictor
 from theory.errors import SettingError
 
-RATE = 0.01  # η·s_max of a flow's companion
 REACH = 5.0  # of a flow: time in units of the time of its fastest mode
 STEPS = 60  # of a descent
 DENSE, MARKS = 120, 8  # times of the curve, and of the points on it
@@ -94,10 +93,12 @@ def curves(predictor: Predictor, x: Any, y: Any, device: str = "auto", dtype: st
         return Points(marks[1:], errors(result.theta), gain * np.array(bounds))
 
     def trained() -> Points:
-        rate = None if rule.discrete else RATE / fastest
+        rate = None if rule.discrete else fine_rate(rule, fastest)
         if reason := obstacle(setting.optimizer, rate or 0.0):
             return _nothing(reason)
-        steps = marks.astype(int) if rate is None else np.unique((marks / rate).round().astype(int))
+        steps = (
+            marks.astype(int) if rate is None else np.unique((marks / rule.companion_time(rate, 1)).round().astype(int))
+        )
         try:
             run = train_problem(
                 problem, int(steps[-1]), record=steps.tolist(), learning_rate=rate, device=device, dtype=dtype

@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from empirical.crosscheck import DIVERGED
 from empirical.levels import Level, judge, worst_of
 from empirical.relative_rate import fastest_heavy_ball, with_relative_rate
-from empirical.train import obstacle, train_problem
+from empirical.train import fine_rate, halved, obstacle, train_problem
 from empirical.views import show
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
@@ -22,7 +23,6 @@ from theory.setting import Setting
 from theory.theorems import Case
 
 TRUNCATION = 1e-6  # how near to its limit a run is taken, as a share of the way; the rest is in the budget
-LOW_RATE = 0.01  # η·s_max of a flow's companion: a discretisation of about 0.2 %
 MAX_STEPS = 20_000
 MAX_WORK = 2e10  # products in one integration: about ten seconds
 INFINITE = np.array([math.inf])
@@ -142,12 +142,13 @@ class Measurement:
         if self.case.at_limit:
             found = trained_limit(self.budget, device, dtype)
             return found if isinstance(found, Level) else self.compare(found[0], INFINITE, found[1])
-        rate = LOW_RATE / self.rates[1]
-        if reason := obstacle(self.predictor.setting.optimizer, rate):
+        rule: Any = self.predictor.setting.optimizer.rule
+        rate = fine_rate(rule, self.rates[1])
+        if reason := obstacle(rule, rate):
             return Level("not run", 0.0, reason)
-        steps = round(self.case.reach / LOW_RATE)
-        levels = [self._trained(rate / part, steps * part, device, dtype) for part in (1, 2)]
-        return worst_of(levels)
+        steps = round(self.case.reach / rule.fineness)
+        runs = ((rate, steps), (halved(rule, rate), 2 * steps))
+        return worst_of([self._trained(learning_rate, count, device, dtype) for learning_rate, count in runs])
 
     def _trained(self, rate: float | None, steps: int, device: str, dtype: str) -> Level:
         marks = [steps // 5, steps]
@@ -159,7 +160,9 @@ class Measurement:
         rounding = np.array([self.budget.rounding(float(step), unit, run.optimizer) for step in marks])
         bounds = np.array(gaps, dtype=np.float64) + rounding
         theta = self.predictor.problem.to_blocks(run.weights.astype(np.float64), _double(run.biases))
-        return self.compare(theta, np.array(marks, dtype=np.float64) * (rate or 1.0), bounds)
+        times = np.array(marks, dtype=np.float64)
+        rule: Any = self.predictor.setting.optimizer.rule
+        return self.compare(theta, times if rate is None else rule.companion_time(rate, times), bounds)
 
 
 def moving_rates(budget: Budget) -> tuple[float, float]:

@@ -7,8 +7,7 @@ import numpy as np
 
 from empirical.crosscheck import CrossCheck, train_and_check
 from empirical.levels import Level, judge
-from empirical.measure import LOW_RATE
-from empirical.train import obstacle
+from empirical.train import fine_rate, obstacle
 from numerics.arrays import Float
 from numerics.budget import Budget
 from numerics.integrate import trajectory
@@ -60,7 +59,8 @@ def training_level(predictor: Predictor, device: str = "auto", dtype: str = "flo
 
 def untrainable(predictor: Predictor) -> str:
     """Why a trained network says nothing about the closed form, or ""."""
-    return obstacle(predictor.setting.optimizer.rule, LOW_RATE / fastest(predictor))
+    rule = predictor.setting.optimizer.rule
+    return obstacle(rule, 0.0 if rule.discrete else fine_rate(rule, fastest(predictor)))
 
 
 def trained(predictor: Predictor, device: str = "auto", dtype: str = "float64", share: float = 1.0) -> CrossCheck:
@@ -68,10 +68,11 @@ def trained(predictor: Predictor, device: str = "auto", dtype: str = "float64", 
     rule: Any = predictor.setting.optimizer.rule
     if rule.discrete:
         return train_and_check(predictor, round(share * STEPS), device=device, dtype=dtype)
-    time = rule.duration(share * REACH / fastest(predictor))
+    slowest, _ = speeds(rule.steady(1.0)[0], fastest(predictor), math.inf)
+    time = rule.duration(share * REACH / slowest)
     quickest = 1.0 if rule.schedule is None else max(1.0, *rule.schedule.values(np.linspace(0, time, SAMPLES)))
-    rate = LOW_RATE / fastest(predictor) / quickest
-    steps = min(round(time / rate), round(share * MOST_STEPS))
+    rate = fine_rate(rule, fastest(predictor)) / quickest
+    steps = min(round(time / rule.companion_time(rate, 1)), round(share * MOST_STEPS))
     return train_and_check(predictor, steps, learning_rate=rate, device=device, dtype=dtype)
 
 

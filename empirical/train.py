@@ -1,5 +1,6 @@
 """Training for real: torch's own module, torch's own optimiser, autograd, one step at a time."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from empirical.device import DTYPES, construct, few_threads, full_precision, import_torch, quiet_padding, resolve
 from empirical.saved_training import save_training
 from numerics.arrays import check_times
+from numerics.plan import speeds
 from numerics.problem import Problem, assemble
 from theory.component import check_number, one_of
 from theory.errors import SettingError
@@ -206,6 +208,19 @@ def companion(optimizer: Optimizer, learning_rate: float | None) -> Optimizer:
         )
         raise SettingError(message)
     return optimizer
+
+
+def fine_rate(flow: Optimizer, rate: float) -> float:
+    """The learning rate of a check of a flow: that of steps which are short beside the time of the fastest mode, of this rate."""
+    rule: Any = flow.rule
+    fastest: float = speeds(rule.steady(1.0)[0], rate, math.inf)[1]
+    return float(rule.learning_rate_for(rule.fineness / fastest))
+
+
+def halved(flow: Optimizer, learning_rate: float) -> float:
+    """The learning rate of steps half as long."""
+    rule: Any = flow.rule
+    return float(rule.learning_rate_for(rule.companion_time(learning_rate, 1) / 2))
 
 
 def obstacle(optimizer: Optimizer, learning_rate: float) -> str:

@@ -53,7 +53,7 @@ def test_the_band_is_the_budget_of_the_weight_times_the_size_of_the_features():
 
 
 def test_without_a_bound_there_are_no_points_but_a_reason():
-    setting = cf.Setting(cf.Linear(), cf.HeavyBallFlow(1.0))
+    setting = cf.Setting(cf.Linear(), cf.NesterovFlow())
     *_, found = course(setting)
     assert len(found.trained.times) == 0
     assert "no discretisation bound" in found.trained.reason

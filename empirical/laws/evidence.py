@@ -11,11 +11,10 @@ from empirical.device import DEVICES, DTYPES
 from empirical.laws.hypotheses import gradient_flow, no_decay, no_preconditioner
 from empirical.laws.law import Law, NotMeasured, Term, norm
 from empirical.laws.path import unmoved
-from empirical.measure import LOW_RATE
 from empirical.setting_levels import fastest, integrated, trained, untrainable
 from empirical.strategies import Case, problems
 from empirical.train import Training as Run
-from empirical.train import train_problem
+from empirical.train import fine_rate, train_problem
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.order import halving_bound
@@ -78,7 +77,7 @@ def _theta(p: Predictor, run: Run) -> Float:
 
 def _rate(p: Predictor) -> float | None:
     """The learning rate of a flow's companion; None for a descent."""
-    return None if p.setting.optimizer.discrete else LOW_RATE / fastest(p)
+    return None if p.setting.optimizer.discrete else fine_rate(p.setting.optimizer, fastest(p))
 
 
 @dataclass(frozen=True)

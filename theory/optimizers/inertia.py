@@ -15,6 +15,16 @@ from theory.oscillation import bessel_response, damped_response
 class InertialFlow(Flow, abstract=True):
     r"""Base of :math:`\ddot W = -f(t)\dot W - \nabla L(W)` with friction :math:`f \ge 0`, from rest."""
 
+    fineness = 0.001
+
+    def companion_time(self, learning_rate: float, steps: Any) -> Any:
+        r""":math:`t = k\sqrt\eta`."""
+        return steps * math.sqrt(learning_rate)
+
+    def learning_rate_for(self, step: float) -> float:
+        r""":math:`\eta = t^2`."""
+        return step**2
+
     def initial_state(self, weight: Any) -> State:
         """The weight and its velocity, 0."""
         return weight, 0 * weight
@@ -85,9 +95,41 @@ class HeavyBallFlow(InertialFlow):
             raise SettingError(message)
         return HeavyBall(learning_rate, momentum)
 
-    def companion_time(self, learning_rate: float, steps: Any) -> Any:
-        r""":math:`t = k\sqrt\eta`."""
-        return steps * math.sqrt(learning_rate)
+    def gap_bound(self, xp: Any, rate: Array, steps: int, learning_rate: float = 1.0) -> Array | None:
+        r"""First order in the time of a step, for :math:`x = \sqrt{\eta s}`, :math:`g = \gamma\sqrt\eta`, :math:`x^2 < 2(2 - g)`.
+
+        In units of a step the flow is :math:`\dot y = xv,\ \dot v = -gv - xy` with y = u, and a step of the companion
+        :math:`v_+ = (1 - g)v - xy,\ y_+ = y + xv_+`. On the flow's own path, with z = (y, v), :math:`|\ddot v| \le a\|z\|` for
+        :math:`a^2 = g^4 - g^2x^2 + x^4` and :math:`|\dot v| \le b\|z\|` for :math:`b^2 = g^2 + x^2`, so that (Taylor) a step is off by
+        :math:`|d_v| \le \tfrac a2\|z\|` and :math:`|d_y| \le x(\tfrac b2 + \tfrac a6)\|z\|`. The companion never raises the energy
+        :math:`P = \tfrac12[(2 - g)y^2 - 2x(1 - g)yv + (2 - x^2g)v^2]`: a step takes :math:`\tfrac g2(4 - 2g - x^2)v^2` from it (T20).
+        So the gap is at most the P-norm of d, times :math:`(P^{-1})_{yy}^{1/2}`, times :math:`\sum_{j<k}\|z(j)\|`. Along the flow
+        :math:`\|z\| \le 1`, and :math:`y^2 + v^2 + \tfrac gx yv` falls exactly as :math:`e^{-gt}` (T20): where g < 2x,
+        :math:`\|z(j)\| \le e^{-gj/2}/\sqrt{1 - g/2x}`.
+
+        Raises:
+            SettingError: If a mode of the companion does not converge.
+        """
+        friction = self.friction * math.sqrt(learning_rate)
+        room = 2 * (2 - friction) - rate
+        if not bool((room > 0).all()):
+            message = (
+                f"learning_rate must be below {2 * (2 - friction):g}/s_max for the bound between {self} and its companion, but "
+                f"learning_rate·s_max is {float(rate.max()):.3g}. Lower it."
+            )
+            raise SettingError(message)
+        x = xp.sqrt(rate)
+        jerk = xp.sqrt(friction**4 - friction**2 * rate + rate**2)
+        off_speed = jerk / 2
+        off_place = x * (xp.sqrt(friction**2 + rate) / 2 + jerk / 6)
+        energy = (2 - friction) * off_place**2 + 2 * x * (1 - friction) * off_place * off_speed
+        energy = (energy + (2 - rate * friction) * off_speed**2) / 2
+        seen = 2 * (2 - rate * friction) / room
+        tilt = friction / xp.where(x > 0, 2 * x, 1.0)
+        swinging = (x > 0) & (tilt < 1)
+        fading = steps if friction == 0 else -math.expm1(-friction * steps / 2) / -math.expm1(-friction / 2)
+        path = xp.where(swinging, fading / xp.sqrt(xp.where(swinging, 1 - tilt, 1.0)), 1.0 * steps)
+        return xp.where(path < steps, path, 1.0 * steps) * xp.sqrt(energy * seen)
 
 
 @dataclass(frozen=True)
@@ -126,7 +168,3 @@ class NesterovFlow(InertialFlow):
     def companion(self, learning_rate: float) -> Descent:
         """Accelerated descent, whose momentum grows with the steps."""
         return AcceleratedDescent(learning_rate)
-
-    def companion_time(self, learning_rate: float, steps: Any) -> Any:
-        r""":math:`t = k\sqrt\eta`, of accelerated descent."""
-        return steps * math.sqrt(learning_rate)

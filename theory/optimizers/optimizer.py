@@ -140,9 +140,15 @@ class Descent(Optimizer, abstract=True):
 
 
 class Flow(Optimizer, abstract=True):
-    """Base of the continuous optimisers; trained by a discrete companion."""
+    """Base of the continuous optimisers; trained by a discrete companion.
+
+    Attributes:
+        fineness: How long a step of the companion is in a check, in units of the time of the fastest mode: its gap bound is then
+            well below 1 %.
+    """
 
     discrete = False
+    fineness: ClassVar[float] = 0.01
 
     def velocity(self, state: State, gradient: Gradient, t: Any) -> State:
         """The time derivative of the state.
@@ -174,6 +180,10 @@ class Flow(Optimizer, abstract=True):
     def companion_time(self, learning_rate: float, steps: Any) -> Any:
         """The time at which the companion is after so many steps."""
         return steps * learning_rate
+
+    def learning_rate_for(self, step: float) -> float:
+        """The learning rate at which a step of the companion takes so much time: the inverse of :meth:`companion_time`."""
+        return step
 
     def duration(self, units: float) -> float:
         """The time in which a flow of constant rate 1 covers so many units of time."""

@@ -25,13 +25,14 @@ PASSED_ON = (
         "departure",
         "companion",
         "companion_time",
+        "learning_rate_for",
         "duration",
         "gap_bound",
     ),  # of descents or of flows
 )
 PROPERTIES = (
     *("discrete", "learning_rate", "schedule", "averages", "recurrent", "time_order", "sampled", "batch"),
-    *("has_limit", "converges"),
+    *("has_limit", "converges", "fineness"),
 )
 ASYMMETRY = 1e-12  # of the largest entry: what rounding leaves of a product A Aᵀ
 
