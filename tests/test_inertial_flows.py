@@ -212,7 +212,7 @@ def test_the_heavy_balls_gap_is_inside_its_bound(rate, friction, steps):
 
 
 def test_the_heavy_balls_bound_is_sharp_and_of_first_order():
-    for friction in (0.0, 0.5, 2.0):
+    for friction in (0.0, 0.5, 1.9):
         flow, bounds = HeavyBallFlow(friction), []
         for step, steps in ((1e-2, 200), (1e-3, 2000)):
             bounds.append(float(flow.gap_bound(np, np.array([step**2]), steps, step**2)[0]))
