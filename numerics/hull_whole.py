@@ -84,7 +84,9 @@ class WholeHull:
             slopes = self.slopes(direction)
             level = slopes[0] if self.kind == "affine" else 0
             least = abs(height - level) if all(slope == level for slope in slopes) else 0
-        return Fraction(least, math.isqrt(sum(w * w for w in direction) << 80) + 1) * (2**40 - 1)
+        square = sum(w * w for w in direction) << 80
+        root = math.isqrt(square)
+        return Fraction(least << 40, max(root + (root * root < square), 1))
 
     def reaches(self, weights: dict[int, Fraction]) -> bool:
         """Whether rational weights prove the query inside."""

@@ -116,6 +116,13 @@ def test_bounds_of_subnormal_data_hold(kind, exact):
     assert found.verify()
 
 
+@pytest.mark.parametrize("kind", ["span", "affine", "convex"])
+def test_an_exact_answer_sees_the_smallest_float_beside_a_face(kind):
+    found = distance([0.5, -5e-324], [[0.0, 0.0], [1.0, 0.0]], kind, exact=True)
+    assert (found.status, found.lower) == ("outside", 5e-324)
+    assert found.verify()
+
+
 @pytest.mark.parametrize(
     ("query", "points"),
     [
