@@ -8,7 +8,7 @@ mean: such differences lose nothing far from the origin) the distance is that of
 import numpy as np
 
 from numerics.arrays import Float
-from numerics.hull_points import Cloud
+from numerics.hull_points import NOTHING, Cloud
 from numerics.hull_result import One
 from numerics.membership import DOUBT, membership
 from numerics.spectrum import spectrum
@@ -52,7 +52,7 @@ def distances(cloud: Cloud, queries: Float, *, affine: bool) -> tuple[list[One],
     status = np.where(lost | ((near.status[0] == "outside") & (lengths <= blind)), "undecided", near.status[0])
     support, found = np.arange(cloud.count), []
     for verdict, weight, vector, length, floor in zip(status, weights, rest, lengths, floors, strict=True):
-        still, upper = np.zeros(cloud.width), float(length + floor)
+        still, upper = np.zeros(cloud.width), float(length + floor) + NOTHING
         if verdict == "outside":
             found.append(One("outside", float(length - floor), upper, support, weight, vector / length, float(floor)))
         elif verdict == "inside":

@@ -116,6 +116,14 @@ def test_bounds_of_subnormal_data_hold(kind, exact):
     assert found.verify()
 
 
+def test_the_upper_bound_of_a_span_allows_for_underflow():
+    """The query is about 1.2e-324 off the line, and that is no float."""
+    found = distance([5e-324, 0.0], [[-1.3e-160, -3.4e-161]], "span", exact=True)
+    assert found.status == "outside"
+    assert found.upper > 0
+    assert found.verify()
+
+
 @pytest.mark.parametrize("kind", ["span", "affine", "convex"])
 def test_an_exact_answer_sees_the_smallest_float_beside_a_face(kind):
     found = distance([0.5, -5e-324], [[0.0, 0.0], [1.0, 0.0]], kind, exact=True)
