@@ -117,10 +117,10 @@ def test_bounds_of_subnormal_data_hold(kind, exact):
 
 
 def test_the_upper_bound_of_a_span_allows_for_underflow():
-    """The query is about 1.2e-324 off the line, and that is no float."""
-    found = distance([5e-324, 0.0], [[-1.3e-160, -3.4e-161]], "span", exact=True)
+    """In units of the points the query is 0; it is 8e-302 off their line."""
+    found = distance([6.5e-301, -8.4e-302], [[-4.5e149, -5.1e99]], "span", exact=True)
     assert found.status == "outside"
-    assert found.upper > 0
+    assert found.upper > 8e-302
     assert found.verify()
 
 
