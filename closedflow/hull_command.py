@@ -1,5 +1,6 @@
 """The arguments of ``closedflow hull``; what it does is in :mod:`closedflow.hull`, which is imported when it runs."""
 
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,14 +41,17 @@ def hull(
     from closedflow.hull import Study
     from theory.errors import SettingError
 
+    taken = dict.fromkeys((realpath(train), realpath(test)), "the images")
     for name, path in (("out", out), ("plot", plot), ("json", json)):
-        if path is not None and path.resolve() in (train.resolve(), test.resolve()):
-            message = f"--{name} must be another file than the images, but it is {path}. Choose another path."
+        if path is None:
+            continue
+        if other := taken.get(realpath(path)):
+            message = f"--{name} must be another file than {other}, but it is {path}. Choose another path."
             raise SettingError(message)
+        taken[realpath(path)] = f"--{name}"
     if out is not None and out.suffix != ".csv":
-        message = (
-            f"--out must be a .csv file, but it is {out}. Call it {out.with_suffix('.csv')}, or use --json for JSON."
-        )
+        call = out.parent / f"{out.stem or 'table'}.csv"
+        message = f"--out must be a .csv file, but it is {out}. Call it {call}, or use --json for JSON."
         raise SettingError(message)
     images = options.read(train)
     if options.examples:

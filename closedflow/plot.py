@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from numerics.files import whole_file
-from theory.errors import SettingError
+from theory.errors import DataError, SettingError
 
 SHOWN = 6  # test images in a picture
 
@@ -85,6 +85,8 @@ def write(path: Path, page: Any) -> None:
     try:
         with whole_file(path) as file:
             page.savefig(file, dpi=150, format=path.suffix.removeprefix("."))
+    except DataError:  # it says all
+        raise
     except (OSError, ValueError) as error:
         message = (
             f"--plot must be a picture file that can be written, but {path} is not: {error}. Use a .png or .svg path."

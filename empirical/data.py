@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from theory.errors import DataError
 from theory.paths import path_repair
 
+WHOLE = 2**53  # larger integers are not all float64
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+BROKEN = (  # what readers raise on files that are not whole, encrypted, or promise more than there is memory
+    *(ValueError, EOFError, MemoryError, OverflowError, RuntimeError),
+    *(struct.error, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile),
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,12 @@ def to_images(array: NDArray[Any], where: str, *, image_shape: Sequence[int] | N
         found = f"{array.dtype} of shape {array.shape}"
         message = f"data must be real images (N, …), at least one, but {where} is {found}. Choose another array."
         raise DataError(message)
+    if array.dtype.itemsize > 8 or (array.dtype.kind in "iu" and max(int(array.max()), -int(array.min())) > WHOLE):
+        message = (
+            f"data must be numbers that float64 holds, integers of at most 2^53, but {where} is {array.dtype} "
+            f"and reaches {array.flat[np.abs(array.astype(np.float64)).argmax()]}. Rescale them."
+        )
+        raise DataError(message)
     shape = _image_shape(array, image_shape, where)
     values = array.astype(np.float64).reshape(len(array), *shape)
     done, divisor = "as they are", 1
@@ -126,7 +138,7 @@ def read_array(path: str | Path, *, key: str | None = None) -> tuple[NDArray[Any
             return _parse_idx(raw), ""
     except DataError:
         raise
-    except (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile) as error:
+    except BROKEN as error:
         message = f"data must be a whole .npy, .npz or IDX file, but {path} is not: {error}. Copy or write it again."
         raise DataError(message) from None
     except OSError as error:
@@ -150,7 +162,11 @@ def _parse_npz(path: Path, raw: bytes, key: str | None) -> tuple[NDArray[Any], s
             what = f"it is {key!r}" if key else "none was given"
             message = f"key must be one of the arrays of {path.name}, {', '.join(names) or '(none)'}, but {what}. Pass --key NAME."
             raise DataError(message)
-        return archive[chosen], f"[{chosen}]"
+        array = archive[chosen]
+        if not isinstance(array, np.ndarray):
+            message = f"its {chosen}.npy is no array"
+            raise ValueError(message)
+        return array, f"[{chosen}]"
 
 
 def _parse_idx(raw: bytes) -> NDArray[Any]:

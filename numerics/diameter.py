@@ -7,6 +7,7 @@ from numerics.arrays import Float
 ALL_PAIRS = 6000  # points, up to which every pair is looked at
 BLOCK = 1000
 SWEEPS = 12
+LARGEST = 1e300
 
 
 def diameter(points: Float) -> tuple[float, bool]:
@@ -18,6 +19,9 @@ def diameter(points: Float) -> tuple[float, bool]:
         >>> diameter(np.array([[0.0, 0.0], [3.0, 4.0], [1.0, 1.0]]))
         (5.0, True)
     """
+    largest = float(np.abs(points).max())
+    exponent = int(np.frexp(largest)[1]) if largest > LARGEST else 0  # so that no sum overflows
+    points = np.ldexp(points, -exponent)
     middle = points.mean(axis=0)
     unit = float(np.abs(points - middle).max())
     if unit == 0:
@@ -33,4 +37,6 @@ def diameter(points: Float) -> tuple[float, bool]:
         row, here = divmod(int(gaps.argmax()), len(points))
         if gaps[row, here] > best:
             best, pair = float(gaps[row, here]), (int(chosen[row]), here)
-    return unit * float(np.linalg.norm(moved[pair[0]] - moved[pair[1]])), whole
+    length = unit * float(np.linalg.norm(moved[pair[0]] - moved[pair[1]]))
+    with np.errstate(over="ignore"):  # then it is inf
+        return float(np.ldexp(length, exponent)), whole

@@ -29,19 +29,31 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     if not path.name:
         message = f"the output must be a file, but it is {str(path)!r}. Give it a name."
         raise DataError(message)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is written to, never replaced
+        with _writing(path), path.open("wb") as file:
+            yield file
+        return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
-            yield file
-        os.replace(temporary, path)
+        with _writing(path):
+            with temporary.open("xb") as file:
+                yield file
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # most often it has its name by now, or was never made
+            temporary.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is written, as an error of the project."""
+    try:
+        yield
     except OSError as error:
         message = (
             f"the output must be a file that can be written, but {path} is not: {error.strerror}. Choose another path."
         )
         raise DataError(message) from None
-    finally:
-        with suppress(OSError):  # most often it has its name by now, or was never made
-            temporary.unlink()
 
 
 def check_writable(folder: str | Path) -> None:

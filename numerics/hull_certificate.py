@@ -16,6 +16,8 @@ import numpy as np
 from numerics.arrays import Float
 from numerics.hull_points import EPS, NOTHING, basis
 
+MISSED = 1e-9  # relative: by how much weights may miss the query; searches end far below it
+
 
 def lower_bound(direction: Float, offsets: Float) -> tuple[Float, Float]:
     """The products z·y_i and how far off each can be.
@@ -46,13 +48,16 @@ def upper_bound(weights: Float, offsets: Float) -> float:
 def inside(weights: Float, offsets: Float) -> bool:
     """Whether weights a > 0, (k,), and offsets y_i, (k, d), prove that the query is in the hull of the points.
 
-    Features in which every point with weight equals the query are left out; a point that equals the query is proof enough.
+    They must miss it by no more than rounding. Features in which every point with weight equals the query are left out; a point
+    that equals the query is proof enough.
 
     Example:
         >>> triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         >>> inside(np.full(3, 1 / 3), triangle - [1 / 3, 1 / 3]), inside(np.array([0.5, 0.5]), triangle[1:] - [0.5, 0.5])
         (True, False)
     """
+    if float(np.linalg.norm(weights @ offsets)) > MISSED * float(np.linalg.norm(weights @ np.abs(offsets))):
+        return False
     if not (offsets != 0).any(axis=1).all():
         return True
     offsets = offsets[:, (offsets != 0).any(axis=0)]

@@ -5,12 +5,15 @@ Floats are integers times one power of two. Outside: a direction in integers w w
 float answer proposes; if its proposal fails, Wolfe's method goes on in rational numbers (:mod:`numerics.hull_walk`).
 """
 
+import math
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from numerics.hull_points import Array, basis
+from numerics.hull_certificate import upper_bound
+from numerics.hull_points import basis
 from numerics.hull_result import One
 from numerics.hull_walk import walk
 from numerics.hull_whole import WholeHull
@@ -21,21 +24,20 @@ MORE_BITS = (64, 128, 256, 512, 1024)  # of exact directions
 NEARLY = Fraction(1, 10**9)  # relative
 
 
-def decide(points: Array, query: Array, one: One, kind: str, unit: int = 0) -> One:
+def decide(hull: WholeHull, one: One, unit: int = 0) -> One:
     """The exact answer, from the float answer in units of 2^unit."""
-    hull = WholeHull(points, query, kind)
     found = _separated(hull, one, unit) or _combined(hull, one) or _walked(hull, one)
     if found is None:
-        reason = f"the query is on the boundary up to float64's floor, and {points.shape} points would take too long to decide in integers"
-        return replace(one, status="undecided", lower=0.0, reason=reason)
+        shape = hull.points.shape
+        reason = f"the query is on the boundary up to float64's floor, and {shape} points would take too long to decide in integers"
+        return replace(one, status="undecided", lower=0.0, upper=_upper(hull, one, unit), reason=reason)
     if found.integers is None:
         return found
-    return replace(found, lower=min(shown(points, query, found, kind, unit), found.upper))
+    return replace(found, lower=min(shown(hull, found, unit), found.upper))
 
 
-def holds(points: Array, query: Array, one: One, kind: str) -> bool:
+def holds(hull: WholeHull, one: One) -> bool:
     """Whether the exact certificate of an answer is one."""
-    hull = WholeHull(points, query, kind)
     if one.status == "outside" and one.integers is not None:
         return hull.gap(list(one.integers)) > 0
     if one.status == "inside" and one.rationals is not None:
@@ -43,10 +45,31 @@ def holds(points: Array, query: Array, one: One, kind: str) -> bool:
     return False
 
 
-def shown(points: Array, query: Array, one: One, kind: str, unit: int) -> float:
-    """The distance that the integer direction of an answer shows, in units of 2^unit."""
-    hull = WholeHull(points, query, kind)
-    return float(hull.gap(list(one.integers or ())) * Fraction(2) ** (hull.exponent - unit))
+def shown(hull: WholeHull, one: One, unit: int) -> float:
+    """The distance that the integer direction of an answer shows, in units of 2^unit, rounded down."""
+    length = hull.gap(list(one.integers or ())) * Fraction(2) ** (hull.exponent - unit)
+    found = float(length)
+    return found if found <= length else math.nextafter(found, 0.0)
+
+
+def _upper(hull: WholeHull, one: One, unit: int) -> float:
+    """What the weights of an answer show that stays open: they have proved less than that the query is inside."""
+    if hull.kind != "convex":
+        return one.upper
+    cloud = hull.cloud()
+    away = upper_bound(one.weights, cloud.rows(one.support, cloud.scaled(hull.given)))
+    return max(one.upper, float(np.ldexp(away, cloud.exponent - unit)))
+
+
+def rounded(value: Fraction) -> float:
+    """The float nearest to a fraction, however large that is.
+
+    Example:
+        >>> rounded(Fraction(1, 4)), rounded(Fraction(10) ** 400) == sys.float_info.max
+        (0.25, True)
+    """
+    most = Fraction(sys.float_info.max)
+    return float(min(max(value, -most), most))
 
 
 def _separated(hull: WholeHull, one: One, unit: int) -> One | None:
@@ -138,7 +161,7 @@ def _inside(one: One, weights: dict[int, Fraction]) -> One:
         upper=0.0,
         reason="",
         support=support,
-        weights=np.array([float(value) for value in values]),
+        weights=np.array([rounded(value) for value in values]),
         normal=np.zeros_like(one.normal),
         rationals=values,
         integers=None,

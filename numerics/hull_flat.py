@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import qr
 
 from numerics.arrays import Float
-from numerics.hull_points import Cloud, Index, spread
+from numerics.hull_points import Cloud, Index, largest, spread
 from numerics.hull_search import nearest
 from numerics.hull_whole import WholeHull
 from numerics.whole_numbers import EFFORT, Whole
@@ -85,6 +85,6 @@ def chart(hull: WholeHull) -> Chart | None:
 
 def seen(flat: Chart) -> tuple[Index, Float, list[int]]:
     """The nearest point that float64 finds in a chart: points, their weights, and a direction of the hull that may separate."""
-    (search,) = nearest(Cloud(flat.points, float(np.abs(flat.query).max())), flat.query[None])
+    (search,) = nearest(Cloud(flat.points, largest(flat.query)), flat.query[None])
     direction = flat.direction(-search.best) if search.lowest > 0 else []
     return search.support, search.weights, direction

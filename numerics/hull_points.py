@@ -40,10 +40,12 @@ def checked(argument: str, value: Any, ndim: Sequence[int]) -> Array:
         SettingError: If it is empty, of another dimension, not of finite real numbers, or holds integers beyond 2^53.
     """
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
+        value = _from_torch(argument, value)
     try:
         array = np.asarray(value)
+    except (TypeError, RuntimeError) as error:
+        message = f"{argument} must be numbers that numpy can read, but it cannot: {error} Pass an array."
+        raise SettingError(message) from None
     except ValueError:
         message = f"{argument} must be rows of one length, but they differ. Pass a rectangular array."
         raise SettingError(message) from None
@@ -64,6 +66,27 @@ def checked(argument: str, value: Any, ndim: Sequence[int]) -> Array:
         message = f"{argument} must be finite, but row {bad} holds {found}. Replace or drop that row."
         raise SettingError(message)
     return array
+
+
+def _from_torch(argument: str, tensor: Any) -> Array:
+    """A tensor of torch as an array."""
+    try:
+        tensor = tensor.detach().cpu()
+        found: Array = tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
+    except (TypeError, RuntimeError) as error:
+        message = f"{argument} must be a dense tensor that numpy can read, but it cannot: {error} Pass float64."
+        raise SettingError(message) from None
+    return found
+
+
+def largest(array: Array) -> float:
+    """The largest absolute value.
+
+    Example:
+        >>> largest(np.array([-128, 3], dtype=np.int8))     # whose own absolute value is -128
+        128.0
+    """
+    return max(abs(float(array.max())), abs(float(array.min())))
 
 
 def pieces(rows: Array) -> list[slice]:
@@ -99,8 +122,8 @@ class Cloud:
     exponent: int = field(init=False)
 
     def __post_init__(self) -> None:
-        largest = max(self.magnitude, self.reach)
-        self.exponent = int(np.frexp(largest)[1]) if largest and not SMALLEST < largest < LARGEST else 0
+        reach = max(self.magnitude, self.reach)
+        self.exponent = int(np.frexp(reach)[1]) if reach and not SMALLEST < reach < LARGEST else 0
 
     @property
     def count(self) -> int:
@@ -115,12 +138,16 @@ class Cloud:
     @cached_property
     def magnitude(self) -> float:
         """The largest absolute value in the points."""
-        return max(abs(float(self.given.max())), abs(float(self.given.min())))
+        return largest(self.given)
 
     def scaled(self, rows: Array) -> Float:
-        """Rows in float64, in the units of the cloud; exact."""
+        """Rows in float64, in the units of the cloud; exact unless something underflows (see :meth:`keeps`)."""
         wide = rows.astype(np.float64)
         return np.ldexp(wide, -self.exponent) if self.exponent else wide
+
+    def keeps(self, rows: Array) -> bool:
+        """Whether nothing underflows when these rows are brought to the units of the cloud."""
+        return self.exponent <= 0 or bool((np.ldexp(self.scaled(rows), self.exponent) == rows).all())
 
     def rows(self, index: Any, query: Float) -> Float:
         """x_i − q, in the units of the cloud, each entry correct to a relative EPS/2."""

@@ -2,12 +2,13 @@
 
 import math
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from numerics.hull_certificate import lower_bound
-from numerics.hull_points import Array, Cloud, pieces
+from numerics.hull_points import Array, Cloud, largest, pieces
 from numerics.whole_numbers import Whole, exponent_of, products, whole
 
 
@@ -20,11 +21,17 @@ class WholeHull:
         kind: span, affine or convex.
         exponent: The largest for which every number is a multiple of the unit.
         query: The query in these units.
+
+    Args:
+        points: (N, d).
+        query: (d,).
+        kind: Of hull.
+        exponent: That of the points alone, if it is known.
     """
 
-    def __init__(self, points: Array, query: Array, kind: str) -> None:
+    def __init__(self, points: Array, query: Array, kind: str, exponent: int | None = None) -> None:
         self.points, self.given, self.kind = points, query, kind
-        self.exponent = min(exponent_of(points), exponent_of(query))
+        self.exponent = min(exponent_of(points) if exponent is None else exponent, exponent_of(query))
         self.query: list[int] = [int(value) for value in whole(query, self.exponent)]
 
     @property
@@ -36,9 +43,14 @@ class WholeHull:
         """Points as integers."""
         return whole(self.points[index], self.exponent)
 
+    @cached_property
+    def magnitude(self) -> int:
+        """The largest absolute value in the points, which are of a whole type."""
+        return int(largest(self.points)) << -self.exponent
+
     def cloud(self) -> Cloud:
         """The points for products in float64, with bounds on their rounding."""
-        return Cloud(self.points, float(np.abs(self.given).max()))
+        return Cloud(self.points, largest(self.given))
 
     def slopes(self, direction: list[int], index: Any = None) -> list[int]:
         """w·x_i of some points, or of all."""
@@ -51,10 +63,10 @@ class WholeHull:
 
     def highest(self, direction: list[int]) -> int:
         """The largest w·x_i; floats with a bound on their rounding sort out the points that need integers."""
-        largest = max(map(abs, direction))
-        if self.points.dtype.kind != "f" and largest < 2**53:
+        most = max(map(abs, direction))
+        if self.points.dtype.kind != "f" and most * self.width * self.magnitude < 2**62:
             return max(self.slopes(direction))
-        shared = 2 ** max(0, largest.bit_length() - 64)
+        shared = 2 ** max(0, most.bit_length() - 64)
         towards = -np.array([value / shared for value in direction])
         cloud = self.cloud()
         query = cloud.scaled(self.given)
@@ -72,11 +84,13 @@ class WholeHull:
             slopes = self.slopes(direction)
             level = slopes[0] if self.kind == "affine" else 0
             least = abs(height - level) if all(slope == level for slope in slopes) else 0
-        return Fraction(least, math.isqrt(sum(w * w for w in direction) << 80) + 1) * (2**40 - 1)
+        square = sum(w * w for w in direction) << 80
+        root = math.isqrt(square)
+        return Fraction(least << 40, max(root + (root * root < square), 1))
 
     def reaches(self, weights: dict[int, Fraction]) -> bool:
         """Whether rational weights prove the query inside."""
-        if self.kind == "convex" and min(weights.values()) < 0:
+        if self.kind == "convex" and min(weights.values(), default=0) < 0:
             return False
         if self.kind != "span" and sum(weights.values()) != 1:
             return False

@@ -11,9 +11,11 @@ import numpy as np
 from numerics import hull_exact, span
 from numerics.arrays import Float
 from numerics.hull_certificate import inside, upper_bound
-from numerics.hull_points import EPS, Cloud, Index, checked
+from numerics.hull_points import EPS, Array, Cloud, Index, checked, largest
 from numerics.hull_result import Distance, One
 from numerics.hull_search import Search, nearest
+from numerics.hull_whole import WholeHull
+from numerics.whole_numbers import exponent_of
 from theory.component import one_of
 from theory.errors import SettingError
 
@@ -70,21 +72,22 @@ def distance(
     if rows.shape[1] != given.shape[1]:
         message = f"queries must have {given.shape[1]} features like the points, but they have {rows.shape[1]}. Pass the same features."
         raise SettingError(message)
-    reach = float(max(abs(float(rows.max())), abs(float(rows.min()))))
-    cloud = Cloud(given, reach, device)
+    cloud = Cloud(given, largest(rows), device)
     wide = cloud.scaled(rows)
     if kind == "convex":
-        found, margin = [_convex(cloud, search) for search in nearest(cloud, wide)], None
+        found, margin = [_convex(cloud, *each) for each in zip(rows, nearest(cloud, wide), strict=True)], None
     else:
         found, margin = span.distances(cloud, wide, affine=kind == "affine")
     if exact:
+        smallest = exponent_of(given)
         found = [
-            hull_exact.decide(given, query, one, kind, cloud.exponent) for query, one in zip(rows, found, strict=True)
+            hull_exact.decide(WholeHull(given, query, kind, smallest), one, cloud.exponent)
+            for query, one in zip(rows, found, strict=True)
         ]
     return Distance(kind, exact, given, asked, tuple(found), margin, cloud.exponent)
 
 
-def _convex(cloud: Cloud, search: Search) -> One:
+def _convex(cloud: Cloud, given: Array, search: Search) -> One:
     """The verdict on a search that has ended."""
     offsets = cloud.rows(search.support, search.query)
     weights = np.maximum(search.weights, 0)
@@ -94,7 +97,7 @@ def _convex(cloud: Cloud, search: Search) -> One:
         upper = upper_bound(weights, offsets)
         return One("outside", lower, upper, search.support, weights, -search.best, floor)
     proof = _inside(cloud, search)
-    if proof is not None:
+    if proof is not None and cloud.keeps(given) and cloud.keeps(cloud.given[proof[0]]):
         return One("inside", 0.0, 0.0, *proof, np.zeros(cloud.width), floor)
     upper = upper_bound(weights, offsets)
     at_rounding = upper <= 8 * cloud.width * floor

@@ -80,7 +80,7 @@ def membership(
     agree = ((columns == 0) | differs[:, :, None]).all(axis=1)
     reached = np.where(kept, 1 / np.where(kept, modes.values, 1), 0.0)[:, :, None] * inner
     lengths, sizes = np.linalg.norm(rest, axis=1), np.linalg.norm(columns, axis=1)
-    reading = np.where(spans, 0.0, (modes.floor + noise)[:, None]) * np.linalg.norm(reached, axis=1)
+    reading = np.where(spans, 0.0, (modes.floor + noise)[:, None]) * _lengths(reached)
     floors = 4 * (columns.shape[1] + rank) * EPS * sizes + reading + errors
     outside = (spans & (lengths > floors)) | (lengths > DOUBT * floors)
     near = (lengths <= floors) & (floors <= LOOSEST * (sizes if scales is None else scales))
@@ -88,3 +88,11 @@ def membership(
     status = np.where(inside, "inside", np.where(outside, "outside", "undecided"))
     wide = unit[:, None, :]
     return Membership(status, wide * rest, unit * lengths, unit * floors, wide * reached)
+
+
+def _lengths(columns: Float) -> Float:
+    """The norms of columns (blocks, d, n), whose squares may overflow, (blocks, n)."""
+    largest = np.abs(columns).max(axis=1, initial=0.0)
+    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    found: Float = unit * np.linalg.norm(columns / unit[:, None, :], axis=1)
+    return found

@@ -8,9 +8,9 @@ mean: such differences lose nothing far from the origin) the distance is that of
 import numpy as np
 
 from numerics.arrays import Float
-from numerics.hull_points import Cloud
+from numerics.hull_points import NOTHING, Cloud
 from numerics.hull_result import One
-from numerics.membership import membership
+from numerics.membership import DOUBT, membership
 from numerics.spectrum import spectrum
 
 
@@ -35,20 +35,27 @@ def distances(cloud: Cloud, queries: Float, *, affine: bool) -> tuple[list[One],
         modes = spectrum(points.T[None])
         right = modes.right[0].T
     moved = queries - middle
-    near = membership(modes, moved.T[None], differs[None])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # weights beyond float64 are left out below
+        near = membership(modes, moved.T[None], differs[None])
     rest, reached = near.rest[0].T, near.reached[0].T
-    weights = reached @ right.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = reached @ right.T
+    lost = ~np.isfinite(weights).all(axis=1)
+    weights[lost] = 0.0
     if affine:
         weights[:, centre] = 0.0  # its difference is 0, and any weight would do
         weights[:, centre] = 1 - weights.sum(axis=1)
+    # A point itself may be as far as this from what the decided rank leaves of the set.
+    blind = 0.0 if modes.ranks[0] == min(cloud.count - affine, int(differs.sum())) else DOUBT * float(modes.floor[0])
+    lengths = np.where(lost, np.linalg.norm(moved, axis=1), near.lengths[0])
+    floors = np.where(lost, 0.0, near.floors[0])
+    status = np.where(lost | ((near.status[0] == "outside") & (lengths <= blind)), "undecided", near.status[0])
     support, found = np.arange(cloud.count), []
-    for status, weight, vector, length, floor in zip(
-        near.status[0], weights, rest, near.lengths[0], near.floors[0], strict=True
-    ):
-        still, upper = np.zeros(cloud.width), float(length + floor)
-        if status == "outside":
+    for verdict, weight, vector, length, floor in zip(status, weights, rest, lengths, floors, strict=True):
+        still, upper = np.zeros(cloud.width), float(length + floor) + NOTHING
+        if verdict == "outside":
             found.append(One("outside", float(length - floor), upper, support, weight, vector / length, float(floor)))
-        elif status == "inside":
+        elif verdict == "inside":
             exactly = modes.ranks[0] == int(differs.sum())
             found.append(One("inside", 0.0, 0.0 if exactly else upper, support, weight, still, float(floor)))
         else:

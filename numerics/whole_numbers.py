@@ -15,6 +15,7 @@ PRIME = 67_108_859  # below 2^26: products of residues, 2048 of them summed, fit
 TERMS = 2048
 LIMB, DIGIT = 24, 25  # bits of a matrix that are multiplied at once, and at least in a digit
 PANEL = 48  # columns that are eliminated at once
+PART = 1 << 22  # numbers that are looked at at once
 OVERHEAD = 200  # products that what Python does with one number is worth
 EFFORT = 10_000_000_000  # products of int64 that a decision may cost: some ten seconds
 
@@ -28,9 +29,15 @@ def exponent_of(array: NDArray[Any]) -> int:
     """
     if array.dtype.kind != "f":
         return 0
-    mantissas, exponents = np.frexp(array[array != 0].astype(np.float64))
+    found = [_exponent(part) for part in np.array_split(array.reshape(-1), array.size // PART + 1)]
+    return min((exponent for exponent in found if exponent is not None), default=0)
+
+
+def _exponent(numbers: NDArray[Any]) -> int | None:
+    """The same of some numbers; None if they are all 0."""
+    mantissas, exponents = np.frexp(numbers[numbers != 0].astype(np.float64))
     if not mantissas.size:
-        return 0
+        return None
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     lowest = np.frexp((whole & -whole).astype(np.float64))[1] - 1
     return int((exponents - 53 + lowest).min())
@@ -46,7 +53,8 @@ def whole(array: NDArray[Any], exponent: int) -> Whole:
     if array.dtype.kind != "f":
         found: Whole = array.astype(np.int64)
         if exponent:
-            found = found.astype(object) * 2**-exponent
+            small = int(np.abs(found).max(initial=0)) << -exponent < 2**53
+            found = found << -exponent if small else found.astype(object) * 2**-exponent
         return found
     wide = array.astype(np.float64)
     largest = float(np.abs(wide).max(initial=0.0))

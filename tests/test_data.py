@@ -196,6 +196,35 @@ def test_broken_file_is_one_clear_line(tmp_path: Path, fault: str, kind: str) ->
         assert "its header promises 48 bytes and " in str(error.value)
 
 
+@pytest.mark.parametrize("fault", ["more than memory", "no array", "encrypted"])
+def test_a_file_that_numpy_cannot_take_is_one_clear_line(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "broken"
+    raw = saved(tmp_path, PIXELS, "whole.npy").read_bytes()
+    if fault == "more than memory":
+        header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (9000000000000, 2, 2), }"
+        path.write_bytes(raw[:10] + header.ljust(117) + b"\n" + raw[128:])
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.npy", raw if fault == "encrypted" else b"text")
+        if fault == "encrypted":
+            whole = bytearray(path.read_bytes())
+            whole[6] |= 1
+            whole[whole.index(b"PK\1\2") + 8] |= 1
+            path.write_bytes(bytes(whole))
+    with pytest.raises(DataError, match=r"^data must be a whole \.npy, \.npz or IDX file, but ") as error:
+        read_images(path)
+    assert_one_clear_line(error, str(path), "write it again")
+
+
+@pytest.mark.parametrize(
+    "array", [np.array([[2**53 + 1, 0]]), np.array([[2**63, 0]], np.uint64), np.array([[0, -(2**62)]])]
+)
+def test_pixels_that_floats_would_round_are_refused(tmp_path: Path, array: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"at most 2\^53, but .* reaches -?[0-9]+\. Rescale them\.$"):
+        read_images(saved(tmp_path, array))
+    assert read_images(saved(tmp_path, np.array([[2**53, -(2**53)]]))).flat.tolist() == [[2.0**53, -(2.0**53)]]
+
+
 @pytest.mark.parametrize("name", ["pickled.npy", "pickled.npz"])
 def test_pickled_objects_are_never_loaded(tmp_path: Path, name: str) -> None:
     objects = np.array([{}, 1], dtype=object)

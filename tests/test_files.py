@@ -92,3 +92,18 @@ def test_an_archive_is_written_and_read_without_pickle(tmp_path):
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         assert archive["x"].tolist() == [0, 1, 2]
         assert str(archive["text"]) == "π"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    """As /dev/null would be replaced by a file, by whoever may do so."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with whole_file(pipe) as file:
+            file.write(b"all of it")
+        assert os.read(reader, 100) == b"all of it"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["pipe"]

@@ -160,3 +160,40 @@ def test_what_is_written_never_takes_the_place_of_what_was_read(folder, capsys, 
     assert hull("--train", "square.npy", "--test", "two.npy", option, "./square.npy") == 2
     assert "must be another file than the images" in capsys.readouterr().err
     assert (folder / "square.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--out", "t.csv", "--json", "./t.csv"], "--json must be another file than --out"),
+        (["--plot", "t.png", "--json", "t.png"], "--json must be another file than --plot"),
+        (["--out", ""], "Call it table.csv"),
+        (["--plot", "absent/h.png"], "the output must be a file"),
+    ],
+)
+def test_outputs_that_cannot_be_are_one_line(folder, capsys, arguments, says):
+    assert hull("--train", "square.npy", "--test", "two.npy", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert says in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (folder / "t.csv").exists()
+
+
+def test_a_link_that_leads_to_itself_is_replaced(folder):
+    (folder / "t.csv").symlink_to("t.csv")
+    assert hull("--train", "square.npy", "--test", "two.npy", "--out", "t.csv") == 0
+    assert (folder / "t.csv").read_text(encoding="utf-8").startswith("index,status")
+
+
+def test_whole_pixels_beyond_the_floats_are_refused(folder, capsys):
+    """2^53 + 1 is no float: the first image would be that of the second."""
+    np.save("large.npy", np.array([[2**53 + 1, 0], [2**53, 0]]))
+    for exact in ((), ("--exact",)):
+        assert hull("--train", "large.npy", "--test", "large.npy", *exact) == 2
+        assert "at most 2^53" in capsys.readouterr().err
+
+
+def test_diameter_of_the_largest_floats():
+    assert diameter(np.array([[1.5e308], [1.6e308], [1.7e308]]))[0] == pytest.approx(2e307, rel=1e-12)
+    assert diameter(np.array([[-1e308], [1e308]])) == (np.inf, True)

@@ -144,6 +144,7 @@ def test_a_large_question_inside_stays_open(monkeypatch):
     assert distance([1.0, 1.0], triangle).status == "inside"
     found = distance([1.0, 1.0], triangle, exact=True)
     assert found.status == "undecided"
+    assert found.verify()
 
 
 @st.composite
