@@ -14,6 +14,8 @@ from theory.setting import Setting
 if TYPE_CHECKING:
     from numerics.problem import Problem
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True)
 class Coordinates:
@@ -34,6 +36,14 @@ class Coordinates:
     inverse: Float | None = None
     stretch: float = 1.0
     condition: float = 1.0
+
+    def errors(self, columns: Float) -> Float:
+        """Bound on the norm of what rounding makes of R times each column, (blocks, d, n) to (blocks, n); 0 where nothing changes."""
+        largest = float(np.abs(columns).max(initial=0.0))
+        if self.root is None or largest == 0:
+            return np.zeros((columns.shape[0], columns.shape[2]))
+        sizes: Float = largest * np.linalg.norm(columns / largest, axis=1)  # so that no square overflows
+        return 2 * len(self.root) * EPS * self.stretch * sizes
 
     def writing(self, modes: Float) -> Float:
         """From amplitudes of modes (blocks, d, r) to weights: Uᵀ R, (blocks, r, d)."""

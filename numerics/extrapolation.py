@@ -100,16 +100,15 @@ def judged(predictor: Predictor, x: Float) -> Determinacy:
     differs = (problem.features != 0).any(axis=2) if plain else np.ones((blocks, d), dtype=bool)
     sizes = np.sqrt(squares(features).sum(axis=(0, 1)).reshape((len(x), -1)).sum(axis=1))
     sizes = np.repeat(sizes, total // len(x))  # of the whole example, for each of its columns
-    # Features that are computed come with noise; so does the product with R.
-    product = 0.0 if plain else 2 * d * EPS * coordinates.stretch
+    # Features that are computed come with noise of the whole example; the product with R with noise of the column.
     noise = problem.setting.layer.feature_noise(problem.input_shape) * EPS
+    errors = noise * sizes + coordinates.errors(features)
     with quiet():
         found = membership(
             modes,
             seen,
             differs,
-            errors=(noise + product) * sizes[None, :] if noise + product else 0.0,
-            noise=product * float(np.linalg.norm(problem.features)),
+            errors=errors,
             scales=None if not noise else np.broadcast_to(sizes, (blocks, total)),
         )
     rest = np.where((found.status == "inside")[:, None, :], 0.0, found.rest)

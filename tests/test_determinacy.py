@@ -139,6 +139,29 @@ def test_a_small_difference_of_large_examples_is_never_said_to_be_free(seed):
     assert (found.status != "free").all()  # whole numbers: the differences are exact, and in the span
 
 
+@pytest.mark.parametrize("power", [0, 4, 6, 8, 10, 12])
+@pytest.mark.parametrize("multiples", [[1, 3, 7], [1, 2, 3, 5, 9, 11, 13]])
+def test_a_preconditioner_makes_no_mode_of_its_own_rounding(power, multiples):
+    # The examples are multiples of (3, 4), along which P is smallest: R times them has the rounding of R's large entries.
+    turn = np.array([[3.0, -4.0], [4.0, 3.0]]) / 5
+    matrix = turn @ np.diag([10.0**-power, 1.0]) @ turn.T
+    setting = replace(FLOW, optimizer=Preconditioned(GradientFlow(), (matrix + matrix.T) / 2))
+    train, targets = np.outer(multiples, [3.0, 4.0]), np.array(multiples, dtype=float)[:, None]
+    found = determinacy(setting, train, [[6.0, 8.0], [3.0, 5.0], [-4.0, 3.0]], targets)
+    assert found.predictor.spectrum.ranks == [1]
+    assert found.status.tolist() == ["determined", "free", "free"]
+    # From 0 the weight moves along (3, 4)P only: it ends at (3, 4)/25. P's own entries are off by their rounding, 10^power times its least.
+    assert found.minimum_norm[:, 0] == pytest.approx([2.0, 29 / 25, 0.0], abs=1e-15 * 10**power + 1e-12)
+
+
+def test_a_blank_column_is_determined_under_a_preconditioner_whatever_the_rest_of_its_example():
+    x = np.array([[[0.0, 0.0, 0.0, 5.0, 7.0, 9.0]]])
+    layer, matrix = Conv(3, stride=3, padding=0), [[2.0, 0.5, 0.3], [0.5, 1.0, 0.2], [0.3, 0.2, 3.0]]
+    setting = replace(FLOW, layer=layer, optimizer=Preconditioned(GradientFlow(), matrix))
+    found = determinacy(setting, x, [x[0], 2 * x[0], x[0, :, ::-1]], np.ones((1, 1, 2)))
+    assert found.columns[:, 0].tolist() == [["determined", "determined"]] * 2 + [["free", "determined"]]
+
+
 def test_one_decomposition_serves_every_query():
     p = Predictor(Setting(Linear(), GradientFlow()), digits().flat[:40])
     with mock.patch("numpy.linalg.svd", side_effect=AssertionError("decomposed again")):
