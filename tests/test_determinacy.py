@@ -16,9 +16,10 @@ from numerics.budget import UNITS
 from numerics.extrapolation import determinacy, judged
 from numerics.predictor import Predictor
 from tests.determined_data import FLOW, MIXED, PLAIN, found_for, prediction, rounding
-from theory.layers import Conv, Linear
+from theory.layers import CircularConv, Conv, Linear
 from theory.optimizers import GradientFlow, Preconditioned
 from theory.setting import Setting
+from theory.targets import Given
 
 seeds = st.integers(0, 10**6)
 
@@ -160,6 +161,23 @@ def test_a_blank_column_is_determined_under_a_preconditioner_whatever_the_rest_o
     setting = replace(FLOW, layer=layer, optimizer=Preconditioned(GradientFlow(), matrix))
     found = determinacy(setting, x, [x[0], 2 * x[0], x[0, :, ::-1]], np.ones((1, 1, 2)))
     assert found.columns[:, 0].tolist() == [["determined", "determined"]] * 2 + [["free", "determined"]]
+
+
+@given(seeds)
+def test_the_rounding_of_a_transform_that_a_preconditioner_stretches_is_no_mode(seed):
+    # With ζ = e^{iπ/3}, ζ² = ζ − 1: rows (p + a, q − a, r + a, p, q, r) have nothing at the frequencies 1 and 5.
+    rng = np.random.default_rng(seed)
+    x = np.zeros((1, 2, 6))
+    half, a = rng.integers(-9, 10, 3), rng.integers(1, 10)
+    x[0, 0] = np.concatenate(
+        [half + np.array([a, -a, a]), half]
+    )  # one channel, of which P stretches the difference from the other
+    setting = Setting(CircularConv(), Preconditioned(GradientFlow(), [[1e8 + 1, -1e8], [-1e8, 1e8 + 1]]), Given())
+    other = np.eye(1, 12).reshape(1, 2, 6)
+    found = determinacy(setting, x, np.concatenate([3 * x, x + other]), np.ones((1, 1, 6)))
+    assert [found.predictor.spectrum.ranks[frequency] for frequency in (1, 5)] == [0, 0]
+    assert set(found.columns[0].ravel()) == {"determined"}
+    assert found.columns[1, [1, 5], 0].tolist() == ["free", "free"]
 
 
 def test_one_decomposition_serves_every_query():
