@@ -29,6 +29,7 @@ from empirical.studies.hull_by_dimension import HullByDimension, MeasureGaussian
 from empirical.studies.outside_the_hull import MeasureHull, half_step
 from empirical.studies.samples import worst
 from numerics.extrapolation import judged as determinacy_of
+from numerics.hull_laws import hull_probability
 from numerics.hulls import distance
 from numerics.predictor import Predictor
 from theory.layers import Conv, Linear, Polynomial
@@ -219,6 +220,18 @@ def test_gaussian_counts_follow_the_law_and_those_of_another_dimension_do_not():
     found = MeasureGaussian(points=40, dimension=3, draws=150).run().numbers
     assert found["ratio"] <= 1
     assert surprise(found["outside"], 150, MeasureGaussian(40, 5, 1).run().numbers["law"], 1e-3) > 1
+
+
+def test_so_many_gaussian_draws_refuse_the_law_of_the_next_dimension():
+    missed = 1.0
+    for experiment in HullByDimension().experiments(Scale()):
+        if isinstance(experiment, MeasureGaussian) and experiment.dimension in (6, 8):
+            points, draws, d = experiment.points, experiment.draws, experiment.dimension
+            law, wrong = (hull_probability(points, width).outside for width in (d, d + 1))
+            counts = np.arange(draws + 1)
+            passes = [surprise(int(count), draws, wrong, experiment.level) <= 1 for count in counts]
+            missed *= stats.binom.pmf(counts, draws, law)[passes].sum()
+    assert missed < 0.01
 
 
 def test_a_crop_is_the_middle_and_components_are_those_of_the_training_images(digits):
