@@ -112,7 +112,7 @@ def judged(run: NearLimit, x: Float, pixels: Float, kind: Any) -> tuple[dict[str
     # The bounds are σ‖V‖ of a computed V: its error times the gain is that of the closed form's weights, counted in ``bounds``.
     beyond = np.maximum(np.maximum(lower - errors, errors - upper), 0.0) / slack
     over = np.maximum(errors[-1] - limit.hull, 0.0) / slack[-1]
-    gap = run.predictor.problem.start - star
+    gap = run.predictor.problem.start - (0.0 if star is None else star)
     least = np.linalg.svd(gap, compute_uv=False)[:, -1].min()
     lengths_at = np.concatenate([finite.lengths, limit.lengths])
     real = (kind == 0) & (pixels > 0) & (limit.lengths[0] == 0)
