@@ -57,6 +57,7 @@ _HOMES = {
     "numerics.predictor": ("Predictor",),
     "numerics.laws": ("GeneralizedChiSquare",),
     "numerics.hulls": ("distance",),
+    "numerics.hull_laws": ("hull_probability",),
     "numerics.extrapolation": ("determinacy",),
     "numerics.sandwich": ("sandwich",),
     "numerics.relu": ("ReLUExample",),

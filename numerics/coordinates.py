@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numerics.arrays import Float, adjoint
+from numerics.arrays import Float, adjoint, squares
 from theory.errors import SettingError
 from theory.setting import Setting
 
 if TYPE_CHECKING:
     from numerics.problem import Problem
+
+EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,24 @@ class Coordinates:
     inverse: Float | None = None
     stretch: float = 1.0
     condition: float = 1.0
+
+    def errors(self, features: Float, examples: int, noise: float) -> Float:
+        """Bound on the norm of the error of R times each feature column.
+
+        Args:
+            features: Of so many examples, (blocks, d, examples × columns).
+            examples: How many.
+            noise: The error they come with, in units of eps times the norm of the whole example; the product adds that of its column.
+
+        Returns:
+            (blocks, examples × columns).
+        """
+        largest = float(np.abs(features).max(initial=0.0)) or 1.0
+        squared = squares(features / largest).sum(axis=1)  # so that none overflows
+        whole = squared.sum(axis=0).reshape((examples, -1)).sum(axis=1).repeat(squared.shape[1] // examples)
+        product = 0 if self.root is None else 2 * len(self.root)
+        bound: Float = EPS * self.stretch * largest * (noise * np.sqrt(whole) + product * np.sqrt(squared))
+        return bound
 
     def writing(self, modes: Float) -> Float:
         """From amplitudes of modes (blocks, d, r) to weights: Uᵀ R, (blocks, r, d)."""

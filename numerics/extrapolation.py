@@ -11,7 +11,7 @@ import numpy as np
 
 from numerics.arrays import Float, quiet, squares
 from numerics.determinacy import Determinacy
-from numerics.membership import EPS, membership
+from numerics.membership import membership
 from numerics.modes import LARGEST, SMALLEST
 from numerics.predictor import Predictor
 from theory.errors import SettingError
@@ -100,16 +100,13 @@ def judged(predictor: Predictor, x: Float) -> Determinacy:
     differs = (problem.features != 0).any(axis=2) if plain else np.ones((blocks, d), dtype=bool)
     sizes = np.sqrt(squares(features).sum(axis=(0, 1)).reshape((len(x), -1)).sum(axis=1))
     sizes = np.repeat(sizes, total // len(x))  # of the whole example, for each of its columns
-    # Features that are computed come with noise; so does the product with R.
-    product = 0.0 if plain else 2 * d * EPS * coordinates.stretch
-    noise = problem.setting.layer.feature_noise(problem.input_shape) * EPS
+    noise = problem.setting.layer.feature_noise(problem.input_shape)
     with quiet():
         found = membership(
             modes,
             seen,
             differs,
-            errors=(noise + product) * sizes[None, :] if noise + product else 0.0,
-            noise=product * float(np.linalg.norm(problem.features)),
+            errors=coordinates.errors(features, len(x), noise),
             scales=None if not noise else np.broadcast_to(sizes, (blocks, total)),
         )
     rest = np.where((found.status == "inside")[:, None, :], 0.0, found.rest)

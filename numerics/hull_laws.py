@@ -11,7 +11,9 @@ with :math:`g_n(r) = E[\Phi(\sqrt r Z)^n]`, Z standard normal, and b = 0 outside
 For r < 0 the root is imaginary. With :math:`a^2 = s/(1+ks)` and the Faddeeva function w the integrand is
 :math:`e^{-z^2/(2(1+ks))} (\tfrac12 w(az/\sqrt2))^k`, entire in z; it is integrated along the horizontal line through its saddle on
 the imaginary axis, where nothing cancels. Both integrals are trapezoidal sums, which converge faster than any power of the
-step for such functions (Trefethen and Weideman, SIAM Review 56, 2014).
+step for such functions (Trefethen and Weideman, SIAM Review 56, 2014). A point far away makes the integrand as narrow as
+:math:`1/\sqrt s` on one side and leaves it as wide as 1 on the other: the sums are taken in u, :math:`z = z_0 + h\sinh u` with
+h the narrower width, so that every scale between gets its nodes.
 """
 
 import math
@@ -29,6 +31,9 @@ from theory.errors import SettingError
 
 DROP = 50.0  # in the exponent, from the peak to the ends of the sum
 NODES = 256
+SPAN = 8.0  # of u, that these nodes are for; a longer range gets more
+FARTHEST = 1e300  # variance, below which N of them are a number of float64
+FAR = 1e4  # above it 2/(√π erfcx(y)) − 2y is 1/y to its square, and cancels
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def hull_probability(points: int, features: int, variance: float = 1.0) -> HullP
     Args:
         points: N, at least 1.
         features: d, at least 1.
-        variance: s, of x relative to that of the points, at least 0.
+        variance: s, of x relative to that of the points, at least 0 and below 1e300.
 
     Raises:
         SettingError: If an argument is out of its range.
@@ -62,12 +67,15 @@ def hull_probability(points: int, features: int, variance: float = 1.0) -> HullP
         0.666666666667
         >>> round(hull_probability(4, 2, 0.0).outside, 12)          # Wendel: (1 + 3) / 8
         0.5
+        >>> round(1e6 * hull_probability(2, 1, 1e12).inside, 6)     # far away: √(2/s)/π
+        0.450158
     """
-    check_number("variance", variance, at_least=0)
+    check_number("variance", variance, at_least=0, below=FARTHEST)
     for name, value in (("points", points), ("features", features)):
         if value != int(value) or value < 1:
             message = f"{name} must be a whole number, at least 1, but it is {value!r}. Pass a count."
             raise SettingError(message)
+    points, features, variance = int(points), int(features), float(variance)
     fine = _logarithms(points, variance, NODES)
     coarse = _logarithms(points, variance, NODES // 2)
     faces = np.exp(fine)
@@ -102,11 +110,10 @@ def _real(power: int, ratio: float, nodes: int) -> float:
         return value
 
     def slope(z: float) -> float:
-        return -z + power * root * math.exp(
-            -((root * z) ** 2) / 2 - math.log(2 * math.pi) / 2 - float(log_ndtr(root * z))
-        )
+        y = root * z
+        return -z + power * root * math.exp(-y * y / 2 - math.log(2 * math.pi) / 2 - float(log_ndtr(y)))
 
-    peak = 0.0 if power == 0 or root == 0 else brentq(slope, 0.0, 1.0 + power * root, xtol=1e-12)
+    peak = _root(slope, -1.0) if power and root else 0.0
     return _sum(exponent, peak, 1.0, nodes)
 
 
@@ -115,13 +122,11 @@ def _imaginary(power: int, ratio: float, left: float, nodes: int) -> float:
     root = math.sqrt(ratio / 2)
 
     def slope(c: float) -> Any:  # of the exponent along the imaginary axis, less its factor i
-        scaled = wofz(1j * root * c).real
-        return left * c - power * root * (2 / math.sqrt(math.pi) / scaled - 2 * root * c)
+        y = root * c
+        above = 1 / y if y > FAR else 2 / math.sqrt(math.pi) / wofz(1j * y).real - 2 * y
+        return left * c - power * root * above
 
-    high = 1.0
-    while power and root and slope(high) < 0:
-        high *= 2
-    height = brentq(slope, 0.0, high, xtol=1e-12) if power and root else 0.0
+    height = _root(slope, 1.0) if power and root else 0.0
 
     def exponent(x: Float) -> Float:
         z = x + 1j * height
@@ -131,15 +136,37 @@ def _imaginary(power: int, ratio: float, left: float, nodes: int) -> float:
     return _sum(exponent, 0.0, 1 / math.sqrt(left), nodes)
 
 
+def _root(slope: Callable[[float], float], sign: float) -> float:
+    """Where a function on the half line takes its last sign, relative to 1e-12: a good place for a sum, whose value it does not change."""
+    high = 1.0
+    while sign * slope(high) < 0:
+        high *= 2
+    return float(brentq(slope, 0.0, high, xtol=1e-12))
+
+
 def _sum(exponent: Callable[[Float], Float], peak: float, width: float, nodes: int) -> float:
-    """Log of ∫ e^exponent(x) dx / √(2π) by the trapezoidal rule between the places where it has dropped far below its peak."""
-    top = float(exponent(np.array([peak]))[0].real)
+    """Log of ∫ e^exponent(x) dx / √(2π) by the trapezoidal rule in u, x = peak + h sinh u, between the places where it has dropped.
+
+    Args:
+        exponent: Of the integrand.
+        peak: Of its real part.
+        width: At least that of the peak; halved until the exponent drops by less than 1 within it.
+        nodes: For a range of ``SPAN``.
+    """
+
+    def height(x: float) -> float:
+        return float(exponent(np.array([x]))[0].real)
+
+    top = height(peak)
+    while max(top - height(peak - width), top - height(peak + width)) > 1:
+        width /= 2
     ends: list[float] = []
     for side in (-1.0, 1.0):
-        reach = width
-        while float(exponent(np.array([peak + side * reach]))[0].real) > top - DROP:
-            reach *= 1.25
-        ends.append(peak + side * reach)
-    x = np.linspace(ends[0], ends[1], nodes + 1)
-    values = np.exp(exponent(x) - top)
-    return top + math.log(float(values.sum().real) * (x[1] - x[0])) - math.log(2 * math.pi) / 2
+        reach = 1.0
+        while height(peak + side * width * math.sinh(reach)) > top - DROP:
+            reach += 0.5
+        ends.append(side * reach)
+    count = nodes * math.ceil((ends[1] - ends[0]) / SPAN)
+    u = np.linspace(ends[0], ends[1], count + 1)
+    values = np.exp(exponent(peak + width * np.sinh(u)) - top) * (width * np.cosh(u))
+    return top + math.log(float(values.sum().real) * (u[1] - u[0])) - math.log(2 * math.pi) / 2

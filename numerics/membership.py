@@ -45,7 +45,6 @@ def membership(
     differs: NDArray[np.bool_],
     *,
     errors: Float | float = 0.0,
-    noise: Float | float = 0.0,
     scales: Float | None = None,
 ) -> Membership:
     """Which columns are in the range of Φ.
@@ -55,7 +54,6 @@ def membership(
         columns: (blocks, d, n).
         differs: The rows in which Φ is not 0 everywhere, (blocks, d).
         errors: Bound on the norm of the error that each column comes with, broadcast to (blocks, n).
-        noise: Bound on the error of Φ itself beyond the floor of its modes, broadcast to (blocks,).
         scales: What the errors are to be small against, (blocks, n); None for the columns' own norms.
 
     Example:
@@ -80,7 +78,7 @@ def membership(
     agree = ((columns == 0) | differs[:, :, None]).all(axis=1)
     reached = np.where(kept, 1 / np.where(kept, modes.values, 1), 0.0)[:, :, None] * inner
     lengths, sizes = np.linalg.norm(rest, axis=1), np.linalg.norm(columns, axis=1)
-    reading = np.where(spans, 0.0, (modes.floor + noise)[:, None]) * _lengths(reached)
+    reading = np.where(spans, 0.0, modes.floor[:, None]) * _lengths(reached)
     floors = 4 * (columns.shape[1] + rank) * EPS * sizes + reading + errors
     outside = (spans & (lengths > floors)) | (lengths > DOUBT * floors)
     near = (lengths <= floors) & (floors <= LOOSEST * (sizes if scales is None else scales))

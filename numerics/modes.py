@@ -45,7 +45,9 @@ class Modes:
             noise = problem.setting.layer.feature_noise(problem.input_shape)
             known = problem.known_weight
             known = None if known is None else self.coordinates.from_weight(known)
-            found = regression(self.coordinates.features, problem.columns, noise, known)
+            # A mode as small as what the features are off by is none of the data.
+            error = np.linalg.norm(self.coordinates.errors(problem.features, len(problem.inputs), noise), axis=1)
+            found = regression(self.coordinates.features, problem.columns, known, error)
             self.spectrum: Spectrum = found.spectrum
             self.writing: Float = self.coordinates.writing(self.spectrum.left)  # modes to weights, (blocks, r, d)
             self.reading: Float = self.coordinates.reading(self.spectrum.left)  # weights to modes, (blocks, d, r)

@@ -94,7 +94,7 @@ class Regression:
     unexplained: float
 
 
-def regression(features: Float, columns: Float, noise: float = 0.0, weight: Float | None = None) -> Regression:
+def regression(features: Float, columns: Float, weight: Float | None = None, error: Float | float = 0.0) -> Regression:
     r"""The modes of Φ, (blocks, d, M), and of the targets Y, (blocks, q, M), at the cost of the smaller side.
 
     With many more columns than features V is never formed: the triangle of :math:`[\Phi^\top\,Y^\top] = QR`, found chunk by
@@ -105,8 +105,8 @@ def regression(features: Float, columns: Float, noise: float = 0.0, weight: Floa
     Args:
         features: Φ.
         columns: Y.
-        noise: As for :func:`spectrum`.
         weight: A weight that represents the targets, WΦ = Y, (blocks, q, d), if one is known.
+        error: As for :func:`spectrum`.
 
     Example:
         >>> found = regression(np.array([[[3.0, 0.0, 0.0]]]), np.array([[[6.0, 1.0, 2.0]]]))
@@ -115,14 +115,14 @@ def regression(features: Float, columns: Float, noise: float = 0.0, weight: Floa
     """
     d, count = features.shape[-2:]
     if count <= TALL * d or d == 1:
-        whole = spectrum(features, noise)
+        whole = spectrum(features, error=error)
         if weight is not None:
             return Regression(whole, weight @ whole.left * whole.values[:, None, :], 0.0)
         targets = columns @ adjoint(whole.right)
         return Regression(whole, targets, float(squares(columns - targets @ whole.right).sum()))
     triangle = _triangle(features, columns[:, :0] if weight is not None else columns)
     left, values, right = np.linalg.svd(adjoint(triangle[:, :d, :d]))
-    modes = Spectrum(left, *_ruled(values, count, noise))
+    modes = Spectrum(left, *_ruled(values, count, 0.0, error))
     if weight is not None:
         return Regression(modes, weight @ left * modes.values[:, None, :], 0.0)
     return Regression(modes, adjoint(triangle[:, :d, d:]) @ adjoint(right), float(squares(triangle[:, d:, d:]).sum()))

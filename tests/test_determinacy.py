@@ -16,9 +16,10 @@ from numerics.budget import UNITS
 from numerics.extrapolation import determinacy, judged
 from numerics.predictor import Predictor
 from tests.determined_data import FLOW, MIXED, PLAIN, found_for, prediction, rounding
-from theory.layers import Conv, Linear
+from theory.layers import CircularConv, Conv, Linear
 from theory.optimizers import GradientFlow, Preconditioned
 from theory.setting import Setting
+from theory.targets import Given
 
 seeds = st.integers(0, 10**6)
 
@@ -137,6 +138,46 @@ def test_a_small_difference_of_large_examples_is_never_said_to_be_free(seed):
         Setting(Linear(), GradientFlow()), rows, [rows[1] - rows[0], rows[2] - rows[1], rows[2] - rows[0]]
     )
     assert (found.status != "free").all()  # whole numbers: the differences are exact, and in the span
+
+
+@pytest.mark.parametrize("power", [0, 4, 6, 8, 10, 12])
+@pytest.mark.parametrize("multiples", [[1, 3, 7], [1, 2, 3, 5, 9, 11, 13]])
+def test_a_preconditioner_makes_no_mode_of_its_own_rounding(power, multiples):
+    # The examples are multiples of (3, 4), along which P is smallest: R times them has the rounding of R's large entries.
+    turn = np.array([[3.0, -4.0], [4.0, 3.0]]) / 5
+    matrix = turn @ np.diag([10.0**-power, 1.0]) @ turn.T
+    setting = replace(FLOW, optimizer=Preconditioned(GradientFlow(), (matrix + matrix.T) / 2))
+    train, targets = np.outer(multiples, [3.0, 4.0]), np.array(multiples, dtype=float)[:, None]
+    found = determinacy(setting, train, [[6.0, 8.0], [3.0, 5.0], [-4.0, 3.0]], targets)
+    assert found.predictor.spectrum.ranks == [1]
+    assert found.status.tolist() == ["determined", "free", "free"]
+    # From 0 the weight moves along (3, 4)P only: it ends at (3, 4)/25. P's own entries are off by their rounding, 10^power times its least.
+    assert found.minimum_norm[:, 0] == pytest.approx([2.0, 29 / 25, 0.0], abs=1e-15 * 10**power + 1e-12)
+
+
+def test_a_blank_column_is_determined_under_a_preconditioner_whatever_the_rest_of_its_example():
+    x = np.array([[[0.0, 0.0, 0.0, 5.0, 7.0, 9.0]]])
+    layer, matrix = Conv(3, stride=3, padding=0), [[2.0, 0.5, 0.3], [0.5, 1.0, 0.2], [0.3, 0.2, 3.0]]
+    setting = replace(FLOW, layer=layer, optimizer=Preconditioned(GradientFlow(), matrix))
+    found = determinacy(setting, x, [x[0], 2 * x[0], x[0, :, ::-1]], np.ones((1, 1, 2)))
+    assert found.columns[:, 0].tolist() == [["determined", "determined"]] * 2 + [["free", "determined"]]
+
+
+@given(seeds)
+def test_the_rounding_of_a_transform_that_a_preconditioner_stretches_is_no_mode(seed):
+    # With ζ = e^{iπ/3}, ζ² = ζ − 1: rows (p + a, q − a, r + a, p, q, r) have nothing at the frequencies 1 and 5.
+    rng = np.random.default_rng(seed)
+    x = np.zeros((1, 2, 6))
+    half, a = rng.integers(-9, 10, 3), rng.integers(1, 10)
+    x[0, 0] = np.concatenate(
+        [half + np.array([a, -a, a]), half]
+    )  # one channel, of which P stretches the difference from the other
+    setting = Setting(CircularConv(), Preconditioned(GradientFlow(), [[1e8 + 1, -1e8], [-1e8, 1e8 + 1]]), Given())
+    other = np.eye(1, 12).reshape(1, 2, 6)
+    found = determinacy(setting, x, np.concatenate([3 * x, x + other]), np.ones((1, 1, 6)))
+    assert [found.predictor.spectrum.ranks[frequency] for frequency in (1, 5)] == [0, 0]
+    assert set(found.columns[0].ravel()) == {"determined"}
+    assert found.columns[1, [1, 5], 0].tolist() == ["free", "free"]
 
 
 def test_one_decomposition_serves_every_query():

@@ -29,6 +29,7 @@ from empirical.studies.hull_by_dimension import HullByDimension, MeasureGaussian
 from empirical.studies.outside_the_hull import MeasureHull, half_step
 from empirical.studies.samples import worst
 from numerics.extrapolation import judged as determinacy_of
+from numerics.hull_laws import hull_probability
 from numerics.hulls import distance
 from numerics.predictor import Predictor
 from theory.layers import Conv, Linear, Polynomial
@@ -70,7 +71,7 @@ def test_the_sandwich_accepts_a_trained_network_and_refuses_one_whose_weights_ar
     x = shown.reshape(len(shown), -1)
     pixels = np.ones(len(x))
     numbers, arrays = judged(run, x, pixels, kind)
-    assert max(numbers["outside"], numbers["outside_limit"]) <= 1
+    assert max(numbers["outside"], numbers["outside_limit"], numbers["tempting"]) <= 1
     np.testing.assert_allclose(arrays["lower"][-1], arrays["upper"][-1], rtol=1e-9, atol=1e-12)  # a rotation has gain 1
     spoilt = replace(run, thetas=run.thetas * 1.01)
     numbers, _ = judged(spoilt, x, pixels, kind)
@@ -81,6 +82,7 @@ def test_a_convolution_is_exact_far_outside_the_hull_of_its_pixels(digits):
     shown, kind = mixtures(*digits, np.random.default_rng(0))
     pixels = distance(shown.reshape(len(shown), -1), digits[0].reshape(4, -1)).upper
     numbers, _ = judged(trained(Conv(3), digits[0]), shown, pixels, kind)
+    assert numbers["tempting"] > 1  # one output of nine taps: no lower bound
     assert numbers["determined"] == len(digits[1])
     assert numbers["determined_error"] <= 1
     spoilt = trained(Conv(3), digits[0])
@@ -220,6 +222,18 @@ def test_gaussian_counts_follow_the_law_and_those_of_another_dimension_do_not():
     assert surprise(found["outside"], 150, MeasureGaussian(40, 5, 1).run().numbers["law"], 1e-3) > 1
 
 
+def test_so_many_gaussian_draws_refuse_the_law_of_the_next_dimension():
+    missed = 1.0
+    for experiment in HullByDimension().experiments(Scale()):
+        if isinstance(experiment, MeasureGaussian) and experiment.dimension in (6, 8):
+            points, draws, d = experiment.points, experiment.draws, experiment.dimension
+            law, wrong = (hull_probability(points, width).outside for width in (d, d + 1))
+            counts = np.arange(draws + 1)
+            passes = [surprise(int(count), draws, wrong, experiment.level) <= 1 for count in counts]
+            missed *= stats.binom.pmf(counts, draws, law)[passes].sum()
+    assert missed < 0.01
+
+
 def test_a_crop_is_the_middle_and_components_are_those_of_the_training_images(digits):
     pictures = np.random.default_rng(0).standard_normal((2, 3, 7, 5))
     loop = [
@@ -310,12 +324,21 @@ CACHE: dict[str, Outcome | None] = {}
 
 
 def test_the_sandwich_disagrees_when_one_error_leaves_its_bounds():
-    fine = {"outside": 0.5, "outside_limit": 0.5, "outside_hull": 0.5, "determined_error": 0.5, "slack": 1e-6}
+    fine = {
+        "outside": 0.5,
+        "outside_limit": 0.5,
+        "outside_hull": 0.5,
+        "determined_error": 0.5,
+        "tempting": 9.0,
+        "slack": 1e-6,
+    }
     study = DistanceSandwich()
     assert set(verdicts(study, Scale(), lambda *_: fine).values()) == {"agrees"}
     for name in ("outside", "outside_limit", "outside_hull", "determined_error"):
         assert "disagrees" in verdicts(study, Scale(), lambda *_, name=name: fine | {name: 2.0}).values()
     assert "not run" in verdicts(study, Scale(), lambda *_: fine | {"slack": 1.0}).values()
+    # A control that holds would say that the experiment cannot tell σ_min = 0 from another.
+    assert "disagrees" in verdicts(study, Scale(), lambda *_: fine | {"tempting": 0.5}).values()
 
 
 def test_control_disagrees_when_a_determined_prediction_moves_or_an_inside_point_is_not_free():

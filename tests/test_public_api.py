@@ -77,6 +77,7 @@ NAMES = [
     "crosscheck",
     "determinacy",
     "distance",
+    "hull_probability",
     "integrate",
     "load",
     "problems",

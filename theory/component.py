@@ -5,9 +5,9 @@ defining the class is all the registration there is: one small class in one file
 """
 
 import difflib
+import math
 import numbers
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, NoReturn, Self, get_args, get_type_hints
@@ -194,8 +194,9 @@ def check_number(
         SettingError: With the range and the value.
     """
     inside = _is_real(value)
-    inside = inside and (above is None or value > above) and (at_least is None or value >= at_least)
-    if not (inside and (below is None or value < below)):
+    number = float(value) if inside else 0.0  # a narrow float of numpy would narrow the bounds
+    inside = inside and (above is None or number > above) and (at_least is None or number >= at_least)
+    if not (inside and (below is None or number < below)):
         bounds = [
             f"above {above:g}" if above is not None else "",
             f"at least {at_least:g}" if at_least is not None else "",
@@ -211,4 +212,7 @@ def _is_real(value: Any) -> bool:
     exact = isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral)
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or exact:
         return False
-    return bool(-sys.float_info.max <= value <= sys.float_info.max)  # type: ignore[operator]
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False

@@ -339,8 +339,10 @@ class AdversarialDirection(Study):
                     label=f"{key[2]} examples, in the span",
                 )
                 continue
+            # Marks and strokes of their own: two of the lines lie on each other.
+            style, size = ("o-", 3) if not number else ("s-", 7) if key[0].repeats_inputs else ("x:", 4)
             left.plot(
-                STEPS, profile(chosen, "error"), "o--" if number else "o-", color=colour, markersize=3, label=label
+                STEPS, profile(chosen, "error"), style, color=colour, markersize=size, fillstyle="none", label=label
             )
         left.set(xlabel="step / distance to the hull", ylabel="error / norm of the image", title="copying")
         middle.set(

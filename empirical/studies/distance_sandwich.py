@@ -1,5 +1,6 @@
 """The error of a linear network lies between two multiples of the distance to its data: trained networks against the sandwich."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,7 +33,8 @@ class TrainAgainstDistance(Experiment):
     Its numbers: ``outside``, the largest amount by which an error leaves its bounds, in units of what rounding explains, at
     finite times and in the limit (``outside_limit``), and of the bound by the hull (``outside_hull``); ``steps``; ``slack``, what
     rounding and the rest of the way explain as a share of the test image; ``determined_error``, the largest error on determined
-    real images outside the pixel hull in units of its bound, and ``determined`` how many these are.
+    real images outside the pixel hull in units of its bound, and ``determined`` how many these are; ``tempting``, the largest amount
+    by which an error falls below a lower bound with the least singular value of :math:`W_0 - W_*` for σ_min, at any time.
     Its arrays: ``errors``, ``lower``, ``upper`` (times, N), the last row in the limit; ``span``, ``hull`` (N,) distances of the
     columns of features; ``pixels`` (N,) distance of the image to the pixel hull; ``hull_bound`` (N,); ``kind`` (N,): 0 real, 1 inside,
     2 in the span.
@@ -110,11 +112,15 @@ def judged(run: NearLimit, x: Float, pixels: Float, kind: Any) -> tuple[dict[str
     # The bounds are σ‖V‖ of a computed V: its error times the gain is that of the closed form's weights, counted in ``bounds``.
     beyond = np.maximum(np.maximum(lower - errors, errors - upper), 0.0) / slack
     over = np.maximum(errors[-1] - limit.hull, 0.0) / slack[-1]
+    gap = run.predictor.problem.start - (0.0 if star is None else star)
+    least = np.linalg.svd(gap, compute_uv=False)[:, -1].min()
+    lengths_at = np.concatenate([finite.lengths, limit.lengths])
     real = (kind == 0) & (pixels > 0) & (limit.lengths[0] == 0)
     numbers = {
         "outside": float(beyond[:-1].max()),
         "outside_limit": float(beyond[-1].max()),
         "outside_hull": float(over.max()),
+        "tempting": float(((least * lengths_at - errors) / slack).max()),
         "steps": int(run.steps[-1]),
         "slack": float((slack / run.sizes(x)).max()),
         "smallest_gain": float(limit.gains[0].min()),
@@ -164,6 +170,8 @@ class DistanceSandwich(Study):
             agreement("fully connected, limit: error ≤ σ_max·d_hull", worst(dense, "outside_hull"), ROUNDING, worst(dense, "slack")),
             agreement("convolution: error ≤ σ_max·‖V(t)‖ of its patches, at every time",
                       max(worst(patches, "outside"), worst(patches, "outside_limit")), ROUNDING, worst(patches, "slack")),
+            agreement("convolution, negative control: with its least singular value for σ_min the lower bound is false",
+                      0.0 if patches and all(r.outcome.numbers["tempting"] > 1 for r in patches) else math.inf, "no exception"),
             agreement("convolution: exact on determined images outside the pixel hull", worst(patches, "determined_error"), ROUNDING,
                       worst(patches, "slack")),
         ]  # fmt: skip

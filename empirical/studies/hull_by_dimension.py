@@ -192,7 +192,8 @@ class HullByDimension(Study):
             for size in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
             if size <= min(pixels, scale.pick(24, 256))
         ]
-        tests, draws, seeds = scale.pick(120, 1000), scale.pick(150, 2000), scale.seeds(scale.pick(3, 10))
+        # So many draws refuse the law of the next dimension with probability 0.99 and more.
+        tests, draws, seeds = scale.pick(120, 1000), scale.pick(600, 2000), scale.seeds(scale.pick(3, 10))
         views = [("crop", size) for size in crops] + [("components", size) for size in components]
         points = len(source.images().values) - len(source.images().values) // 4
         dimensions = [size for size in (1, 2, 4, 6, 8, 12, 16, 24, 32) if size <= pixels]
