@@ -99,6 +99,15 @@ def test_flows_agree_where_their_commuting_generators_do():
     assert agree(rule, with_flows({"A": a, "B": other, "M": m}, E=a, F=other)) == (False, False)
 
 
+def test_flows_need_not_agree_where_generators_do_that_do_not_commute():
+    """A M = B M for the M of the first direction, but not A² M = B² M."""
+    rule = read_consequence(algebra("E == F", {"E": "A", "F": "B"}), "agree", ["E", "F", "M"])
+    a, m = rank_two(4), np.diag([1.0, *[0.0] * (SIZE - 1)])
+    b = a + np.outer(np.ones(SIZE), [0.0, *[1.0] * (SIZE - 1)])
+    assert np.array_equal(a @ m, b @ m)
+    assert agree(rule, with_flows({"A": a, "B": b, "M": m}, E=a, F=b)) == (False, False)
+
+
 @pytest.mark.parametrize("total", ["G", "I"])
 def test_exponents_add_up_where_generators_commute(total):
     text = {"E": "A", "F": "B", "G": "M"}

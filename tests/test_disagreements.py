@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from empirical.crosscheck import crosscheck
+from empirical.crosscheck import _unseen, crosscheck
 from numerics.predictor import Predictor
 from theory.errors import SettingError
 from theory.layers import Linear
@@ -66,6 +66,12 @@ def test_a_schedule_under_which_rounding_would_be_all_that_is_seen_is_refused():
     x = np.random.default_rng(0).random((12, 36))
     with pytest.raises(SettingError, match=r"no mode grows by more than 1e\+06, .* but the mode of eigenvalue"):
         Predictor(Setting(Linear(), GradientDescent(0.03, Cosine(100.0))), x)
+
+
+def test_what_can_be_seen_is_asked_at_each_step_of_its_own():
+    """Weights grow from 1 at step 1 to 100 at step 10, given in the other order: 0.5 is below 1 % of the later ones only."""
+    assert _unseen(np.array([10.0, 1.0]), np.array([0.5, 0.001]), np.array([100.0, 1.0])) == ""
+    assert "first at step 1" in _unseen(np.array([10.0, 1.0]), np.array([0.5, 0.5]), np.array([100.0, 1.0]))
 
 
 def test_steps_may_come_in_any_order():
