@@ -20,12 +20,14 @@ from numerics.hull_certificate import lower_bound
 from numerics.hull_flat import chart, seen
 from numerics.hull_points import Index, basis, pieces, spread
 from numerics.hull_whole import WholeHull
-from numerics.modular import LARGEST, Span
+from numerics.modular import Span
 from numerics.whole_numbers import EFFORT, Whole, effort, gram, products, solve
 
+PRIMES = 2_147_483_647, 2_147_483_629  # products of two residues fit in 64 bits
 ROUNDS = 100, 10  # at most, and for each feature
 GRID = 2**2048  # weights on the way are multiples of 1/GRID
 SAMPLED = 4  # times the number of features: points among which S is chosen for a span, and among which points join
+LIMBS = 9  # products of limbs for one of float64
 SMALL = 1e-9  # a weight that may be rounding
 NEAR = 1e-9  # relative: a point as near as that to the affine hull of S is no suggestion
 
@@ -128,21 +130,21 @@ class _Walker:
             return []
         rows, _ = self.differences([*chosen, *joining])
         before = len(chosen) - (self.hull.kind != "span")
-        taken = Span(LARGEST).extend(_residues(rows))
+        _, taken = _span(rows)
         return [joining[i - before] for i in taken if i >= before]
 
     def foot(self, chosen: list[int]) -> tuple[dict[int, Fraction], list[int]] | None:
         """The weights of the nearest point p of the affine hull (span) of points, and q − p times a positive number."""
         rows, target = self.differences(chosen)
-        span = Span(LARGEST)
-        span.extend(_residues(rows))
+        span, _ = _span(rows)
         places = span.places
         found = rest = None
-        if not span.extend(_residues(np.array([target], dtype=object))):  # q seems to be in it
+        if not span.extend(_residues(np.array([target], dtype=object), span.prime)):  # q seems to be in it
             found = self.solved(rows[:, places].T, [target[j] for j in places])
             rest = None if found is None else _rest(rows, target, found)
         if rest is None or any(rest):
-            found = self.solved(gram(rows), products(rows, target))
+            affordable = self.spend(len(rows) ** 2 * self.hull.width * LIMBS)
+            found = self.solved(gram(rows), products(rows, target)) if affordable else None
             rest = None if found is None else _rest(rows, target, found)
         if found is None or rest is None:
             return None
@@ -227,5 +229,16 @@ def _rest(rows: Whole, target: list[int], weights: list[Fraction]) -> list[int]:
     return [value // common for value in rest]
 
 
-def _residues(rows: Whole) -> Whole:
-    return np.array(rows % LARGEST, dtype=np.int64)
+def _span(rows: Whole) -> tuple[Span, list[int]]:
+    """The span of rows modulo a prime, and rows that are independent; of two primes the one that finds more of them."""
+    found = list[tuple[Span, list[int]]]()
+    for prime in PRIMES:
+        span = Span(prime)
+        found.append((span, span.extend(_residues(rows, prime))))
+        if len(found[-1][1]) == min(rows.shape):
+            break
+    return max(found, key=lambda pair: len(pair[1]))
+
+
+def _residues(rows: Whole, prime: int) -> Whole:
+    return np.array(rows % prime, dtype=np.int64)

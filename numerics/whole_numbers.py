@@ -11,7 +11,7 @@ from numerics.modular import Span
 
 Whole = NDArray[Any]  # int64 where no sum can overflow, else Python's integers
 
-PRIME = 67_108_859  # below 2^26: products of residues, 2048 of them summed, fit in int64
+PRIMES = 67_108_859, 67_108_837  # below 2^26: products of residues, 2048 of them summed, fit in int64
 TERMS = 2048
 LIMB, DIGIT = 24, 25  # bits of a matrix that are multiplied at once, and at least in a digit
 PANEL = 48  # columns that are eliminated at once
@@ -85,7 +85,7 @@ def solve(matrix: Whole, target: list[int]) -> list[Fraction] | None:
     end where the Hadamard bound says that numerators and denominators are determined (Dixon, Numer. Math. 40, 1982).
 
     Returns:
-        The unknowns; None if the system is singular (or seems so modulo the prime), or has more than 2048 of them.
+        The unknowns; None if the system is singular (or seems so modulo two primes), or has more than 2048 of them.
 
     Example:
         >>> solve(np.array([[2, 1], [1, 3]]), [1, 1])
@@ -96,24 +96,27 @@ def solve(matrix: Whole, target: list[int]) -> list[Fraction] | None:
         return None if size else []
     bits, steps = _lifting(matrix, target)
     limbs = _limbs(matrix)
-    inverse = _inverse(np.array(matrix % PRIME, dtype=np.int64))
-    if inverse is None:
+    for prime in PRIMES:
+        inverse = _inverse(np.array(matrix % prime, dtype=np.int64), prime)
+        if inverse is not None:
+            break
+    else:
         return None
     rest = np.array(target, dtype=object)
     small = len(limbs) == 1 and max(map(abs, target)) < 2**52
     rest = rest.astype(np.int64) if small else rest
     digits: list[NDArray[np.int64]] = []
     for _ in range(steps):
-        digit = inverse @ np.array(rest % PRIME, dtype=np.int64) % PRIME
+        digit = inverse @ np.array(rest % prime, dtype=np.int64) % prime
         digits.append(digit)
         for place, limb in enumerate(limbs):
             product = limb @ digit
             rest = rest - (product if small else product.astype(object) << LIMB * place)
-        rest = rest // PRIME
-    modulus = PRIME ** len(digits)
+        rest = rest // prime
+    modulus = prime ** len(digits)
     found, shared = [], 1
     for values in zip(*digits, strict=True):
-        number = _assemble([int(value) for value in values])
+        number = _assemble([int(value) for value in values], prime)
         scaled = number * shared % modulus
         scaled = scaled - modulus if scaled > modulus // 2 else scaled
         if abs(scaled) >> bits:  # the denominators so far do not suffice
@@ -167,13 +170,13 @@ def _limbs(matrix: Whole) -> list[NDArray[np.int64]]:
     return found
 
 
-def _assemble(digits: list[int]) -> int:
-    """Σ digits[k]·PRIME^k, by halves."""
+def _assemble(digits: list[int], prime: int) -> int:
+    """Σ digits[k]·prime^k, by halves."""
     if len(digits) == 1:
         return digits[0]
     half = len(digits) // 2
-    power: int = PRIME**half
-    return _assemble(digits[:half]) + power * _assemble(digits[half:])
+    power: int = prime**half
+    return _assemble(digits[:half], prime) + power * _assemble(digits[half:], prime)
 
 
 def _rational(number: int, modulus: int, bits: int) -> tuple[int, int]:
@@ -185,31 +188,31 @@ def _rational(number: int, modulus: int, bits: int) -> tuple[int, int]:
     return (below, second) if second > 0 else (-below, -second)
 
 
-def _inverse(matrix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The inverse modulo PRIME by Gauss and Jordan, a panel of columns at a time; None if it is singular."""
+def _inverse(matrix: NDArray[np.int64], prime: int) -> NDArray[np.int64] | None:
+    """The inverse modulo a prime by Gauss and Jordan, a panel of columns at a time; None if it is singular."""
     size = len(matrix)
-    table = np.concatenate((matrix % PRIME, np.eye(size, dtype=np.int64)), axis=1)
+    table = np.concatenate((matrix % prime, np.eye(size, dtype=np.int64)), axis=1)
     for begin in range(0, size, PANEL):
         end = min(begin + PANEL, size)
-        chosen = Span(PRIME).extend(table[begin:, begin:end])
+        chosen = Span(prime).extend(table[begin:, begin:end])
         if len(chosen) < end - begin:
             return None
         order = np.concatenate((chosen, np.setdiff1d(np.arange(size - begin), chosen)))
         table[begin:] = table[begin:][order]
-        top = _small_inverse(table[begin:end, begin:end]) @ table[begin:end] % PRIME
-        table = (table - table[:, begin:end] @ top) % PRIME
+        top = _small_inverse(table[begin:end, begin:end], prime) @ table[begin:end] % prime
+        table = (table - table[:, begin:end] @ top) % prime
         table[begin:end] = top
     return table[:, size:]
 
 
-def _small_inverse(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The inverse modulo PRIME of a regular matrix, column by column."""
+def _small_inverse(matrix: NDArray[np.int64], prime: int) -> NDArray[np.int64]:
+    """The inverse modulo a prime of a regular matrix, column by column."""
     size = len(matrix)
     table = np.concatenate((matrix, np.eye(size, dtype=np.int64)), axis=1)
     for column in range(size):
         other = column + int(np.flatnonzero(table[column:, column])[0])
         table[[column, other]] = table[[other, column]]
-        row = table[column] * pow(int(table[column, column]), -1, PRIME) % PRIME
-        table = (table - np.outer(table[:, column], row)) % PRIME
+        row = table[column] * pow(int(table[column, column]), -1, prime) % prime
+        table = (table - np.outer(table[:, column], row)) % prime
         table[column] = row
     return table[:, size:]

@@ -16,7 +16,7 @@ from numerics import hull_exact, hull_walk
 from numerics.hull_flat import chart, seen
 from numerics.hull_whole import WholeHull
 from numerics.modular import LARGEST
-from numerics.whole_numbers import effort, exponent_of, gram, products, solve, whole
+from numerics.whole_numbers import PRIMES, effort, exponent_of, gram, products, solve, whole
 from tests.simplex import feasible, is_inside
 
 KINDS = ("span", "affine", "convex")
@@ -214,6 +214,20 @@ def test_joining_points_stay_when_the_way_back_has_no_length():
     held = {0: Fraction(1, 2), 1: Fraction(1, 2), 2: Fraction(0), 3: Fraction(0), 4: Fraction(0)}
     found = hull_walk.back(held, {0: third, 1: third, 2: Fraction(-1), 3: 2 * third, 4: 2 * third})
     assert found == {0: Fraction(1, 2), 1: Fraction(1, 2), 3: 0, 4: 0}
+
+
+@pytest.mark.parametrize("prime", [*hull_walk.PRIMES, *PRIMES])
+def test_numbers_that_a_prime_divides_are_decided(prime):
+    """Modulo that prime all points are 0."""
+    line = prime * np.array([[0, 0], [2, 2], [4, 4]])
+    found = distance(prime * np.array([1, 1]), line, exact=True)
+    assert found.status == "inside"
+    assert follows(found, prime * np.array([1, 1]), line, "convex")
+    beside = prime * np.array([1, 1]) + [0, 1]
+    for kind in ("affine", "span"):
+        found = distance(beside, line, kind, exact=True)
+        assert found.status == "outside"
+        assert follows(found, beside, line, kind)
 
 
 def test_what_only_seems_to_be_in_a_line_modulo_a_prime_is_outside():
