@@ -50,6 +50,7 @@ def test_the_band_is_the_budget_of_the_weight_times_the_size_of_the_features():
     predictor, x, y, found = course(setting)
     brighter = curves(predictor, 3 * x, 3 * y, "cpu")
     np.testing.assert_allclose(brighter.trained.bands, 3 * found.trained.bands, rtol=1e-9)
+    np.testing.assert_allclose(brighter.integrated.bands, 3 * found.integrated.bands, rtol=1e-9)
 
 
 def test_without_a_bound_there_are_no_points_but_a_reason():
