@@ -25,7 +25,7 @@ seed = [0, 1]
 
 if __name__ == "__main__":
     experiments, store = read_sweep(SWEEP), RunStore(Path(tempfile.mkdtemp()) / "runs")
-    with LocalCluster(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+    with LocalCluster(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster:
         with Client(cluster) as client:
             for attempt in ("first", "second"):
                 outcomes = execute(experiments, store, client.get_executor(pure=False), device="cpu")

@@ -255,7 +255,7 @@ BAD = {
     "an output folder that is missing": (nothing, [*PREDICT[:7], "none/out.npz", "--times", "0"], "No such file"),
     "a JSON folder that is missing": (nothing, ["theorems", "--json", "none/t.json"], "No such file"),
     "a picture of no kind": (nothing, [*PREDICT, "0", "--plot", "p.xyz"], "--plot"),
-    "a picture folder that is missing": (nothing, [*PREDICT, "0", "--plot", "none/p.png"], "--plot"),
+    "a picture folder that is missing": (nothing, [*PREDICT, "0", "--plot", "none/p.png"], "but none/p.png is not: No such"),
     # options
     "a negative time": (nothing, [*PREDICT[:-1], "--times=-1,0"], "at least 0, but one is -1"),
     "half a step": (nothing, [*PREDICT, "0,0.5"], "whole numbers for a descent, but one is 0.5"),

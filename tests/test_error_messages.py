@@ -97,6 +97,11 @@ ERRORS = [
     (lambda _: Predictor(FLOW, [[1e-160]]), "inputs must have singular values between 1e-150 and", "Rescale"),
     (lambda _: Predictor(FLOW, ONE).predict(1.0, 0), "x must have shape (N, 1)", "Pass an array"),
     (lambda _: HeavyBallFlow(0.0).companion(0.1), "learning_rate must be in (0, 1/friction²]", "give friction above 0"),
+    (
+        lambda _: HeavyBallFlow(0.5).gap_bound(np, np.array([3.0]), 10, 1.0),
+        "learning_rate must be below 3/s_max for the bound between HeavyBallFlow(friction=0.5) and its companion",
+        "Lower it",
+    ),
     (lambda _: HeavyBallFlow(0.0).limit_residual(np, np.ones(1)), "times must be finite for HeavyBallFlow", "friction"),
     (lambda _: speeds(Hastening(), 1.0, np.inf), "optimizer must have a rule that stays finite", "Bound its rate"),
     (lambda _: Exploding().response(np, 1, 1), "optimizer must have the method response, the residual", "Define it"),
