@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from empirical.setting_levels import MOST_STEPS
 from empirical.train import companion, fine_rate, obstacle, train_problem
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
@@ -96,9 +97,8 @@ def curves(predictor: Predictor, x: Any, y: Any, device: str = "auto", dtype: st
         rate = None if rule.discrete else fine_rate(rule, fastest)
         if reason := obstacle(setting.optimizer, rate or 0.0):
             return _nothing(reason)
-        steps = (
-            marks.astype(int) if rate is None else np.unique((marks / rule.companion_time(rate, 1)).round().astype(int))
-        )
+        steps = marks if rate is None else np.minimum(marks / rule.companion_time(rate, 1), MOST_STEPS)
+        steps = np.unique(steps.round().astype(int))
         try:
             run = train_problem(
                 problem, int(steps[-1]), record=steps.tolist(), learning_rate=rate, device=device, dtype=dtype

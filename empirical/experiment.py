@@ -50,8 +50,9 @@ class Experiment(Component):
         return self
 
     def fingerprint(self) -> str:
-        """A hash of the data that it reads, or an empty string."""
-        return ""
+        """A hash of the data that it reads, those of its field ``source``; an empty string without one."""
+        source: Any = getattr(self, "source", None)
+        return "" if source is None else str(source.fingerprint())
 
     def to_toml(self) -> str:
         """The experiment as TOML, under the name of its family."""

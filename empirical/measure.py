@@ -134,7 +134,7 @@ class Measurement:
         return self.compare(result.theta, times, bounds)
 
     def training(self, device: str = "auto", dtype: str = "float64") -> Level:
-        """The formula against torch: a descent itself, a flow at η and η/2, a limit by momentum until it is near."""
+        """The formula against torch: a descent itself, a flow by short and half as short steps, a limit by momentum until it is near."""
         if self.still:
             return Level("not run", 0.0, STILL)
         if self.predictor.setting.optimizer.discrete:

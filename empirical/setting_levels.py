@@ -50,7 +50,7 @@ def integrated(predictor: Predictor) -> tuple[Float, Float, Float, Float]:
 
 
 def training_level(predictor: Predictor, device: str = "auto", dtype: str = "float64") -> Level:
-    """The closed form against torch: a descent itself, a flow's companion at η and η/2."""
+    """The closed form against torch: a descent itself, a flow's companion, and by steps half as long."""
     if reason := untrainable(predictor):
         return Level("not run", 0.0, reason)
     check = trained(predictor, device, dtype)

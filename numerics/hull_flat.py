@@ -19,7 +19,6 @@ from numerics.whole_numbers import EFFORT, Whole
 
 FLAT = 1e-9  # relative: what is smaller than that beside the rest
 DIGITS = 53  # of M after the point
-SAMPLED = 4  # times the number of features: points that are looked at
 DEARER = 100  # times: a product of Python's integers than one of int64
 
 
@@ -64,7 +63,7 @@ def chart(hull: WholeHull) -> Chart | None:
         ([0], True)
     """
     count, cloud = len(hull.points), hull.cloud()
-    sample = spread(count, SAMPLED * (hull.width + 1))
+    sample = spread(count, hull.width + 1)
     floats = cloud.rows(sample, cloud.scaled(hull.points[0]))
     _, triangle, order = qr(floats, mode="economic", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diag(triangle))

@@ -95,14 +95,14 @@ def pieces(rows: Array) -> list[slice]:
     return [slice(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
 
 
-def spread(count: int, most: int) -> Index:
-    """At most so many indices below count, evenly spread.
+def spread(count: int, size: int) -> Index:
+    """Evenly spread indices below count, among which a simplex of so many points is looked for: four times as many.
 
     Example:
-        >>> spread(10, 4).tolist(), spread(2, 4).tolist()
+        >>> spread(10, 1).tolist(), spread(2, 1).tolist()
         ([0, 3, 6, 9], [0, 1])
     """
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+    return np.unique(np.linspace(0, count - 1, min(count, 4 * size)).astype(np.intp))
 
 
 @dataclass(eq=False)
@@ -164,7 +164,7 @@ class Cloud:
     def simplex(self) -> Index | None:
         """Points whose differences span every feature that varies, or None if none are found."""
         size = int(self.varying.sum()) + 1
-        for index in (spread(self.count, 4 * size), np.arange(self.count)):
+        for index in (spread(self.count, size), np.arange(self.count)):
             if len(index) < size or len(index) * size > SAMPLED:
                 continue
             rows = self.rows(index, self.scaled(self.given[0]))[:, self.varying]

@@ -20,13 +20,13 @@ from numerics.hull_certificate import lower_bound
 from numerics.hull_flat import chart, seen
 from numerics.hull_points import Index, basis, pieces, spread
 from numerics.hull_whole import WholeHull
-from numerics.modular import Span
+from numerics.modular import LARGEST, Span
 from numerics.whole_numbers import EFFORT, Whole, effort, gram, products, solve
 
-PRIMES = 2_147_483_647, 2_147_483_629  # products of two residues fit in 64 bits
+PRIMES = LARGEST, 2_147_483_629  # products of two residues fit in 64 bits
 ROUNDS = 100, 10  # at most, and for each feature
 GRID = 2**2048  # weights on the way are multiples of 1/GRID
-SAMPLED = 4  # times the number of features: points among which S is chosen for a span, and among which points join
+CANDIDATES = 4  # times the number of features: points among which some join
 LIMBS = 9  # products of limbs for one of float64
 SMALL = 1e-9  # a weight that may be rounding
 NEAR = 1e-9  # relative: a point as near as that to the affine hull of S is no suggestion
@@ -105,7 +105,7 @@ class _Walker:
             kept = [order[0], *self.independent(order[:1], order[1:])]
             total = sum(values[index] for index in kept)
             return {index: values[index] / total for index in kept}
-        sample = spread(len(self.hull.points), SAMPLED * (self.hull.width + 1))
+        sample = spread(len(self.hull.points), self.hull.width + 1)
         rows = self.cloud.rows(sample, self.origin(int(sample[0])))
         rows = rows / (np.abs(rows).max() or 1.0)
         chosen = [int(i) for i in sample[basis(rows.T, self.hull.width)]] if rows.any() else []
@@ -167,7 +167,7 @@ class _Walker:
         gains, errors = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
         convex = self.hull.kind == "convex"
         gains = gains if convex else np.abs(gains)
-        most = SAMPLED * self.hull.width
+        most = CANDIDATES * self.hull.width
         clear = np.flatnonzero(gains > errors)
         if clear.size:
             best = clear[np.argsort(-gains[clear], kind="stable")][:most]

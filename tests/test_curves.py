@@ -6,6 +6,7 @@ import pytest
 import closedflow as cf
 from empirical.curves import curves
 from empirical.data import digits
+from numerics.plan import speeds
 
 pytest.importorskip("torch", reason="the course is trained too")
 
@@ -65,3 +66,13 @@ def test_a_step_too_late_is_outside_the_budget_of_a_descent():
     predictor, x, _, found = course(SETTINGS[1])
     late = np.sqrt(predictor.error(x, found.trained.times[1:] + 1)[:, 0])
     assert (np.abs(found.trained.errors[1:] - late) > found.trained.bands[1:]).any()
+
+
+def test_a_slow_flow_is_trained_for_part_of_its_time_only(monkeypatch):
+    """With friction 50 the slowest mode takes millions of steps of the companion."""
+    monkeypatch.setattr("empirical.curves.MOST_STEPS", 60)
+    predictor, x, _, found = course(cf.Setting(cf.Linear(), cf.HeavyBallFlow(50.0)))
+    step = 0.001 / max(speeds(predictor.setting.optimizer, float(predictor.rates.max()), np.inf))
+    assert 0 < found.trained.times.max() <= 61 * step < found.integrated.times.max()
+    errors = np.sqrt(predictor.error(x, found.trained.times)[:, 0])
+    assert (np.abs(found.trained.errors - errors) <= found.trained.bands).all()

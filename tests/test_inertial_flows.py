@@ -25,6 +25,7 @@ from theory.optimizers import Flow, HeavyBall, HeavyBallFlow, Nesterov, Nesterov
 from theory.setting import Setting
 from theory.setting_proof import prove_setting
 from theory.targets import Given
+from theory.theorems.momentum_flows import energy
 
 pytest.importorskip("torch", reason="flows are trained by their companions")
 
@@ -209,6 +210,28 @@ def test_the_heavy_balls_gap_is_inside_its_bound(rate, friction, steps):
     x, friction = 10**rate, 10**friction
     bound = float(HeavyBallFlow(friction).gap_bound(np, np.array([x * x]), steps)[0])
     assert mode_gap(x, friction, steps) <= bound
+
+
+def proved_energy(x, g):
+    """The matrix of the energy of T20, half of the text that the prover decides, on places and speeds."""
+
+    def of(place, speed):
+        u, v = np.array([[place]]), np.array([[speed]])
+        return eval(energy("U", "V"), {"U": u, "V": v, "x": x, "g": g, "tr": np.trace}) / 2
+
+    mixed = (of(1.0, 1.0) - of(1.0, 0.0) - of(0.0, 1.0)) / 2
+    return np.array([[of(1.0, 0.0), mixed], [mixed, of(0.0, 1.0)]])
+
+
+@given(st.floats(-3, -0.1), st.floats(-3, -0.1))
+def test_the_bound_of_one_step_is_that_of_the_proved_energy(rate, friction):
+    """√(d·P·d)·√(P⁻¹)_yy with |d| from Taylor's theorem, both signs of d at their worst; to the rounding of the inverse."""
+    x, g = 10**rate, 10**friction
+    p = proved_energy(x, g)
+    a, b = math.sqrt(g**4 - g**2 * x**2 + x**4), math.hypot(g, x)
+    off = np.array([x * (b / 2 + a / 6), a / 2])
+    expected = math.sqrt(off @ np.abs(p) @ off * np.linalg.inv(p)[0, 0])
+    assert HeavyBallFlow(g).gap_bound(np, np.array([x * x]), 1)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_heavy_balls_bound_is_sharp_and_of_first_order():

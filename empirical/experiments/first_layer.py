@@ -80,10 +80,6 @@ class FirstLayer(Experiment):
             )
             raise SettingError(message)
 
-    def fingerprint(self) -> str:
-        """The hash of the images."""
-        return self.source.fingerprint()
-
     def quick(self) -> Self:
         """Three steps of two networks."""
         return self.with_values(steps=min(self.steps, 3), seeds=self.seeds[:2])

@@ -67,10 +67,6 @@ class Predict(Experiment):
         """The setting that its fields make."""
         return Setting(self.layer, self.optimizer, self.target, self.loss, self.weight_decay, self.start)
 
-    def fingerprint(self) -> str:
-        """The hash of the images."""
-        return self.source.fingerprint()
-
     def run(self, device: str = "cpu") -> Outcome:
         """Evaluates the closed form, by numpy on any device.
 

@@ -78,10 +78,6 @@ class SampleNetworks(Experiment):
             message = f"steps must be ascending numbers of steps, but they are {self.steps}. Sort them."
             raise SettingError(message)
 
-    def fingerprint(self) -> str:
-        """The hash of the images."""
-        return self.source.fingerprint()
-
     def quick(self) -> Self:
         """Ten networks."""
         return self.with_values(count=min(self.count, 10))

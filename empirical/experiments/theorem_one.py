@@ -61,10 +61,6 @@ class TheoremOne(Experiment):
         one_of("dtype", self.dtype, DTYPES)
         check_whole("steps", self.steps, 1)
 
-    def fingerprint(self) -> str:
-        """The hash of the images."""
-        return self.source.fingerprint()
-
     def quick(self) -> Self:
         """Three steps of two networks."""
         return self.with_values(steps=min(self.steps, 3), seeds=self.seeds[:2])

@@ -14,7 +14,7 @@ from empirical.laws.path import unmoved
 from empirical.setting_levels import fastest, integrated, trained, untrainable
 from empirical.strategies import Case, problems
 from empirical.train import Training as Run
-from empirical.train import fine_rate, train_problem
+from empirical.train import train_problem
 from numerics.arrays import Float
 from numerics.budget import Budget, unit_roundoff
 from numerics.order import halving_bound
@@ -24,7 +24,7 @@ from theory.errors import SettingError
 
 HALVED_RATE, HALVED_STEPS = 0.05, 20  # η·s_max at the whole learning rate, for one unit of time of the fastest mode
 CLEAR = 10  # a budget above a tenth of the gap says nothing; of another order, half of the gap or more would be left
-MOVED_STEPS = 50
+MOVED_STEPS, MOVING_RATE = 50, 0.01  # of η·s_max, for a flow
 SHARE = 0.2  # of the time of a verdict's training: one unit of time of the fastest mode, or 40 steps
 
 
@@ -76,13 +76,13 @@ def _theta(p: Predictor, run: Run) -> Float:
 
 
 def _rate(p: Predictor) -> float | None:
-    """The learning rate of a flow's companion; None for a descent."""
-    return None if p.setting.optimizer.discrete else fine_rate(p.setting.optimizer, fastest(p))
+    """A learning rate of a flow's companion at which it moves in a few steps; None for a descent."""
+    return None if p.setting.optimizer.discrete else MOVING_RATE / fastest(p)
 
 
 @dataclass(frozen=True)
 class Training(Trained):
-    """The closed form is what torch trains: a descent itself, a flow by its companion at η and η/2.
+    """The closed form is what torch trains: a descent itself, a flow by its companion, and by steps half as long.
 
     Args:
         device: Where: "auto", "cpu" or "cuda".
